@@ -52,7 +52,8 @@ impl HostPattern {
         if name.contains('*') {
             return Err(HostPatternError::Star);
         }
-        let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let label =
+            |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !name.split('.').all(label) {
             return Err(HostPatternError::Character);
         }
@@ -63,9 +64,9 @@ impl HostPattern {
     pub fn covers(&self, host: &str) -> bool {
         match self {
             Self::Exact(name) => &**name == host,
-            Self::Wildcard(suffix) => host
-                .strip_suffix(&**suffix)
-                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+            Self::Wildcard(suffix) => {
+                host.strip_suffix(&**suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Cors, HeaderEdits, HostPattern, ListenerId, Origin, Pattern, RateLimit, RetryPolicy, RouteId, ServiceId};
+use crate::{
+    Cors, HeaderEdits, HostPattern, ListenerId, Origin, Pattern, RateLimit, RetryPolicy, RouteId, ServiceId,
+};
 
 /// A route's place in its table: the lower wins. Sparse, so that a route can be put between two others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -241,4 +243,3 @@ impl Route {
         self.listeners.is_empty() || self.listeners.contains(listener)
     }
 }
-

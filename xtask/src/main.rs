@@ -1,1 +1,37 @@
-fn main() {}
+//! `cargo xtask COMMAND`.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{bench, peers};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's chores", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install the programs that tests and benches run against
+    Peers,
+    /// Measure Weir side by side with its peers
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// CPU per request, rates, latencies and memory, against nginx, HAProxy and Envoy
+    Gateway(bench::gateway::Options),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Task::Peers => {
+            peers::print(&peers::ensure()?);
+            Ok(())
+        }
+        Task::Bench(Bench::Gateway(options)) => bench::gateway::run(&options),
+    }
+}

@@ -1,0 +1,37 @@
+//! End-to-end load, side by side with peers.
+
+mod case;
+pub mod gateway;
+mod histogram;
+mod load;
+mod origin;
+pub mod proxy;
+mod report;
+mod routes;
+mod stats;
+mod wrk;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+/// A folder under the system's temporary one, removed when dropped.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let dir = std::env::temp_dir().join(format!("weir-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

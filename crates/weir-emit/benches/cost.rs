@@ -2,11 +2,13 @@
 //!
 //! The bounds are those that the gateway plans with: 150 ns a request for metrics and ids, 500 ns with the access log.
 
+#![expect(clippy::print_stdout, reason = "its figures are its result")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use weir_emit::access::{
-    AccessLog, Format, Record, Reuse, Settings, Target, Timings, encode_json, encode_text,
+    AccessLog, Format, Record, Reuse, Settings, Target, Timings, Totals, encode_json, encode_text,
 };
 use weir_emit::ids::{RequestId, TraceId, TraceParent};
 use weir_emit::logging::Colour;
@@ -54,9 +56,13 @@ fn main() {
         worker.observe(&by_service, latency(turn));
     });
 
-    measure("a request id", |turn| drop(black_box(RequestId::new(black_box(turn), turn))));
+    measure("a request id", |turn| {
+        black_box(RequestId::new(black_box(turn), turn));
+    });
     let given = *b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    measure("traceparent: parse", |_| drop(black_box(TraceParent::parse(black_box(&given)))));
+    measure("traceparent: parse", |_| {
+        black_box(TraceParent::parse(black_box(&given))).ok();
+    });
     let ids = measure("request id, traceparent parsed and passed on", |turn| {
         black_box(RequestId::new(black_box(turn), turn));
         black_box(TraceParent::parse(black_box(&given)).map(|parent| parent.child(turn).encode())).ok();
@@ -95,7 +101,8 @@ fn main() {
         encode_text(black_box(&record), &mut out, Colour::On);
     });
     let settings = Settings::new(Target::Writer(Box::new(std::io::sink())), Format::Json);
-    let Ok(log) = AccessLog::start(settings) else { return };
+    let totals = Totals::default();
+    let Ok(log) = AccessLog::start(settings, &totals) else { return };
     let mut buffer = log.buffer();
     let logged =
         measure("an access record: through buffer and queue", |turn| buffer.record(&record, Mono(turn)));
@@ -104,5 +111,30 @@ fn main() {
     println!();
     println!("{:<44} {:>8.1} ns (plan: 150)", "a request, access log off", metrics + ids);
     println!("{:<44} {:>8.1} ns (plan: 500)", "a request, access log on", metrics + ids + logged);
-    println!("{:<44} {:?}", "records", log.counts());
+    println!("{:<44} {:?}", "records", totals.counts());
+    changes_and_scrapes();
+}
+
+/// What many routes cost off the request's path.
+fn changes_and_scrapes() {
+    let registry = Registry::new(2);
+    let requests = registry.counters(
+        Family::new("weir_requests_total", "R.")
+            .labels(&["listener", "route", "service"])
+            .columns(Columns::Status),
+    );
+    let seconds = registry.histograms(Family::new("weir_seconds", "S.").labels(&["route"]));
+    let start = Instant::now();
+    let routes: Vec<String> = (0..50_000).map(|n| format!("route-{n}")).collect();
+    let held: Vec<_> = routes
+        .iter()
+        .map(|route| (requests.series(&["web", route, "origin"]), seconds.series(&[route])))
+        .collect();
+    let resolved = start.elapsed();
+    let start = Instant::now();
+    let text = registry.render();
+    let rendered = start.elapsed();
+    println!("{:<44} {resolved:>8.1?}", "two series for each of 50,000 routes");
+    println!("{:<44} {rendered:>8.1?} ({} kB)", "a scrape of 1,000 of them", text.len() / 1_000);
+    drop(held);
 }

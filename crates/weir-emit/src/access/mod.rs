@@ -13,9 +13,11 @@ mod query;
 mod record;
 mod sink;
 mod text;
+mod totals;
 mod writer;
 
 pub use json::encode_json;
 pub use record::{Record, Reuse, Timings};
 pub use text::encode_text;
-pub use writer::{AccessBuffer, AccessLog, Counts, Format, Settings, Target};
+pub use totals::{Counts, Totals};
+pub use writer::{AccessBuffer, AccessLog, Format, Settings, Target};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::writer::Target;
 
 /// How often an error is reported in the log; in between it is only counted.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// How long a target that is not ready (a non-blocking terminal) is tried again.
 const READY_WITHIN: Duration = Duration::from_secs(1);

@@ -18,8 +18,8 @@ const PLAIN: &[u8] = b"\x1b[0m";
 /// Appends a record as one readable line and a line feed; the time is UTC.
 ///
 /// ```text
-/// 12:01:07  200  GET     1.24 ms  api.example.com/orders/7 · orders → origin 127.0.0.1:9000 · 1.23 kB · 0011…
-/// 12:01:07  503  GET      1.0 ms  api.example.com/x · all → origin 127.0.0.1:9 · connection_refused (upstream, connect) · …
+/// 12:01:07  200  GET      1.24 ms  api.example.com/orders/7 · orders → origin 127.0.0.1:9000 · 1.23 kB · 0011…
+/// 12:01:07  503  GET      1.00 ms  api.example.com/x · all → origin · no_endpoint (internal, connect) · 61 B · 4455…
 /// ```
 ///
 /// What a client sent cannot move the cursor or begin a line: control characters are escaped.
@@ -50,12 +50,10 @@ pub fn encode_text(record: &Record<'_>, out: &mut Vec<u8>, colour: Colour) {
     out.extend_from_slice(b"  ");
     let from = out.len();
     push_clipped(out, record.method, METHOD_BYTES_MAX);
-    pad(out, from, 4);
-    let from = out.len();
+    pad(out, from, 6);
     let duration = duration(record.timings.total_ns);
-    out.extend(std::iter::repeat_n(b' ', 11_usize.saturating_sub(duration.width())));
+    out.extend(std::iter::repeat_n(b' ', 10_usize.saturating_sub(duration.width())));
     duration.push(out);
-    debug_assert!(out.len() > from);
     out.extend_from_slice(b"  ");
     push_clipped(out, record.host, HOST_BYTES_MAX);
     push_clipped(out, record.bare_path(), PATH_BYTES_MAX);

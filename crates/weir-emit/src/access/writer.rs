@@ -3,20 +3,20 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use weir_model::Mono;
 
 use crate::logging::Colour;
-use crate::metrics::{Family, Kind, Registry};
 use crate::queue::{Bounded, Taken};
 
 use super::json::encode_json;
 use super::record::{RECORD_BYTES_MAX, Record};
 use super::sink::Sink;
 use super::text::encode_text;
+use super::totals::Totals;
 
 /// Room of one buffer. It is handed over while the longest record still fits, so that it never grows.
 const BUFFER_BYTES: usize = 64 * 1_024;
@@ -85,10 +85,7 @@ struct Shared {
     /// Empty buffers on their way back to the workers.
     empty: Bounded<Vec<u8>>,
     reopen: AtomicBool,
-    written: AtomicU64,
-    dropped: AtomicU64,
-    lost: AtomicU64,
-    errors: AtomicU64,
+    totals: Totals,
 }
 
 #[derive(Debug)]
@@ -97,22 +94,9 @@ struct Batch {
     records: u64,
 }
 
-/// What became of records so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Written.
-    pub written: u64,
-    /// Dropped because the queue was full or closed.
-    pub dropped: u64,
-    /// Lost to an error of the target (a closed pipe, a full disk).
-    pub lost: u64,
-    /// Errors of the target.
-    pub errors: u64,
-}
-
 impl AccessLog {
-    /// Opens the target and starts the writer.
-    pub fn start(settings: Settings) -> io::Result<Self> {
+    /// Opens the target and starts the writer. `totals` go on counting where an earlier log left them.
+    pub fn start(settings: Settings, totals: &Totals) -> io::Result<Self> {
         let batches = settings.queue_batches.max(1);
         let mut sink = Sink::open(settings.target)?;
         let shared = Arc::new(Shared {
@@ -121,10 +105,7 @@ impl AccessLog {
             queue: Bounded::new(batches),
             empty: Bounded::new(batches),
             reopen: AtomicBool::new(false),
-            written: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
+            totals: totals.clone(),
         });
         let writer = shared.clone();
         thread::Builder::new().name("weir-access-log".into()).spawn(move || writer.write(&mut sink))?;
@@ -154,53 +135,13 @@ impl AccessLog {
         self.owner.0.queue.flush(bound)
     }
 
-    /// What became of records so far.
-    pub fn counts(&self) -> Counts {
-        self.owner.0.counts()
-    }
-
     /// Batches that wait for the writer.
     pub fn depth(&self) -> usize {
         self.owner.0.queue.len()
     }
-
-    /// `weir_access_log_queue_batches`, `weir_access_log_records_total{result}` and `weir_access_log_errors_total`.
-    /// Several logs of one registry are added up.
-    pub fn register(&self, registry: &Registry) {
-        let log = Arc::downgrade(&self.owner.0);
-        let depth =
-            Family::new("weir_access_log_queue_batches", "Batches that wait for the access log's writer.");
-        let collect = move |out: &mut crate::metrics::Samples| {
-            out.push(&[], log.upgrade().map_or(0.0, |log| log.queue.len() as f64));
-        };
-        registry.collect(Kind::Gauge, depth, collect).forever();
-        let log = self.owner.0.clone();
-        let records = Family::new("weir_access_log_records_total", "Access records, by what became of them.")
-            .labels(&["result"]);
-        let collect = move |out: &mut crate::metrics::Samples| {
-            let counts = log.counts();
-            out.push(&["written"], counts.written as f64);
-            out.push(&["dropped"], counts.dropped as f64);
-            out.push(&["lost"], counts.lost as f64);
-        };
-        registry.collect(Kind::Counter, records, collect).forever();
-        let log = self.owner.0.clone();
-        let errors = Family::new("weir_access_log_errors_total", "Errors of the access log's target.");
-        let collect = move |out: &mut crate::metrics::Samples| out.push(&[], log.counts().errors as f64);
-        registry.collect(Kind::Counter, errors, collect).forever();
-    }
 }
 
 impl Shared {
-    fn counts(&self) -> Counts {
-        Counts {
-            written: self.written.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            lost: self.lost.load(Ordering::Relaxed),
-            errors: self.errors.load(Ordering::Relaxed),
-        }
-    }
-
     /// The writer thread.
     fn write(&self, sink: &mut Sink) {
         loop {
@@ -208,21 +149,18 @@ impl Shared {
             if self.reopen.swap(false, Ordering::AcqRel)
                 && let Err(error) = sink.reopen()
             {
-                self.errors.fetch_add(1, Ordering::Relaxed);
+                self.totals.error();
                 sink.report(&error, "reopened");
             }
             match taken {
                 Taken::Closed => return,
                 Taken::Nudge => {}
                 Taken::Item(mut batch) => {
-                    match sink.write(&batch.bytes) {
-                        Ok(()) => self.written.fetch_add(batch.records, Ordering::Relaxed),
-                        Err(error) => {
-                            self.errors.fetch_add(1, Ordering::Relaxed);
-                            sink.report(&error, "written");
-                            self.lost.fetch_add(batch.records, Ordering::Relaxed)
-                        }
-                    };
+                    let written = sink.write(&batch.bytes);
+                    self.totals.finished(batch.records, written.is_ok());
+                    if let Err(error) = written {
+                        sink.report(&error, "written");
+                    }
                     batch.bytes.clear();
                     // Beyond the bound a buffer is simply freed.
                     drop(self.empty.offer(batch.bytes, 0));
@@ -279,13 +217,15 @@ impl AccessBuffer {
         }
         let full = std::mem::take(&mut self.bytes);
         let records = std::mem::take(&mut self.records);
+        // Counted first, so that the writer cannot be through with a batch before it waits.
+        self.shared.totals.handed();
         match self.shared.queue.offer(Batch { bytes: full, records }, 0) {
             Ok(()) => {
                 let empty = self.shared.empty.try_take();
                 self.bytes = empty.unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES));
             }
             Err(mut refused) => {
-                self.shared.dropped.fetch_add(records, Ordering::Relaxed);
+                self.shared.totals.refused(records);
                 refused.bytes.clear();
                 self.bytes = refused.bytes;
             }
@@ -307,13 +247,14 @@ mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use super::super::record::samples;
+    use super::super::totals::Counts;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 
     fn start(target: Target, queue_batches: usize) -> AccessLog {
         let settings = Settings { queue_batches, ..Settings::new(target, Format::Json) };
-        AccessLog::start(settings).unwrap()
+        AccessLog::start(settings, &Totals::default()).unwrap()
     }
 
     /// Announces each write, then waits until it may go on.
@@ -351,7 +292,10 @@ mod tests {
         for records in [2, 3, 4, 5, 6] {
             batch(records);
         }
-        assert_eq!((log.depth(), log.counts()), (3, Counts { written: 0, dropped: 11, lost: 0, errors: 0 }));
+        assert_eq!(
+            (log.depth(), log.owner.0.totals.counts()),
+            (3, Counts { written: 0, dropped: 11, lost: 0, errors: 0 })
+        );
         assert!(!log.flush(Duration::from_millis(1)));
         for _ in 0..4 {
             open.send(()).unwrap();
@@ -360,7 +304,7 @@ mod tests {
             at_gate.recv().unwrap();
         }
         assert!(log.flush(LONG));
-        assert_eq!(log.counts(), Counts { written: 10, dropped: 11, lost: 0, errors: 0 });
+        assert_eq!(log.owner.0.totals.counts(), Counts { written: 10, dropped: 11, lost: 0, errors: 0 });
         let lines = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         assert_eq!(lines.lines().count(), 10);
         assert!(lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
@@ -386,7 +330,7 @@ mod tests {
         }
         drop(buffer);
         assert!(log.flush(LONG));
-        assert_eq!(log.counts(), Counts { written: 2_001, dropped: 0, lost: 0, errors: 0 });
+        assert_eq!(log.owner.0.totals.counts(), Counts { written: 2_001, dropped: 0, lost: 0, errors: 0 });
         let buffers = log.owner.0.empty.len();
         assert!(buffers <= 3, "{buffers} buffers for one worker at a writer that keeps pace");
     }
@@ -444,7 +388,7 @@ mod tests {
         write(3);
         full.store(false, Ordering::Relaxed);
         write(2);
-        assert_eq!(log.counts(), Counts { written: 2, dropped: 0, lost: 3, errors: 1 });
+        assert_eq!(log.owner.0.totals.counts(), Counts { written: 2, dropped: 0, lost: 3, errors: 1 });
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let whole =
             text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();

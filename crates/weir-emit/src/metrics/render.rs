@@ -29,7 +29,7 @@ pub(super) fn render(state: &mut State) -> String {
         match source {
             Source::Cells(table) => table.show(writers, |values, value| match kind {
                 Kind::Counter => counter(&mut out, family, values, value),
-                Kind::Gauge => line(&mut out, family, "", values, &[], value(0) as i64),
+                Kind::Gauge => line(&mut out, family, "", values, &[], value(0).cast_signed()),
                 Kind::Histogram => histogram(&mut out, family, values, value),
             }),
             Source::Asked(all) => {

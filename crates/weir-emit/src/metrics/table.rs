@@ -194,8 +194,9 @@ pub(super) fn key_of(values: &[&str]) -> Box<[u8]> {
 
 /// The label values of a key.
 pub(super) fn values_of(key: &[u8]) -> Vec<&str> {
-    key.split(|byte| *byte == 0xFF)
-        .take(key.iter().filter(|byte| **byte == 0xFF).count())
-        .map(|value| std::str::from_utf8(value).unwrap_or_default())
-        .collect()
+    let mut values: Vec<&str> =
+        key.split(|byte| *byte == 0xFF).map(|value| std::str::from_utf8(value).unwrap_or_default()).collect();
+    // Each value is ended, so behind the last end stands nothing.
+    values.pop();
+    values
 }

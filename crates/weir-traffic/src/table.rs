@@ -214,3 +214,6 @@ impl Set {
         self.inserting.store(false, Release);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ const TAIL_STEPS: u32 = 4;
 /// the moment of its last request. Batches leave the span whole, so the window never admits too many, and too few by at
 /// most one batch (1/4,096).
 ///
-/// *Concurrency.* [`Place`] `head` is where the next request goes; a slot holds a moment and four bits of the lap in
+/// *Concurrency.* The place `head` is where the next request goes; a slot holds a moment and four bits of the lap in
 /// which it was written. Whoever opens a slot swaps the old lap's moment for the own one, then moves `head`; whoever
 /// finds the slot open but `head` not moved, moves it. Further requests of a batch first bring the slot's moment up to
 /// date, then swap `head`. A swap by a worker that fell behind expects a value that never comes back.
@@ -200,3 +200,6 @@ impl Slot {
         Self { moment: word >> 4, lap: word as u32 & Self::LAP }
     }
 }
+
+#[cfg(test)]
+mod tests;

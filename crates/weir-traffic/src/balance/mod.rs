@@ -66,7 +66,7 @@ impl Picker {
 
     /// Picks an endpoint for which `usable` holds.
     ///
-    /// * Round robin: in turn, spread evenly by weight ([`Schedule`]).
+    /// * Round robin: in turn, spread evenly by weight (see `Schedule`).
     /// * Least requests: of two drawn by weight, the one with less `load` for its weight; the first where equal.
     /// * Consistent hash: the first on the ring from `hash`; in turn where the request has none. While an endpoint is
     ///   not usable, its keys go to others, and only they. `hash` may come from keys that clients choose: aiming at one
@@ -83,8 +83,10 @@ impl Picker {
         match &self.kind {
             Kind::RoundRobin(schedule) => schedule.next(&mut cursor.at, usable),
             Kind::LeastRequests { schedule, weights } => {
-                let first = draw(schedule, rng, &usable)?;
-                let Some(second) = draw_other(schedule, rng, first, &usable) else { return Some(first) };
+                let first = draw(schedule, weights, rng, &usable)?;
+                let other = |i| i != first && usable(i);
+                let Some(second) = draw(schedule, weights, rng, other) else { return Some(first) };
+                // Load for weight, both sides multiplied by both weights.
                 let busy = |i: usize, other: usize| u64::from(load(i)) * u64::from(weights[other]);
                 Some(if busy(second, first) < busy(first, second) { second } else { first })
             }
@@ -96,24 +98,20 @@ impl Picker {
     }
 }
 
-/// A usable endpoint, drawn by weight.
-fn draw(schedule: &Schedule, rng: &mut Rng, usable: impl Fn(usize) -> bool) -> Option<usize> {
+/// A usable endpoint, drawn by weight. Where luck does not find one (few are usable, or their weights are small), the
+/// first usable one from a random place on.
+fn draw(
+    schedule: &Schedule,
+    weights: &[u32],
+    rng: &mut Rng,
+    usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
     for _ in 0..DRAWS_MAX {
         let drawn = schedule.draw(rng)?;
         if usable(drawn) {
             return Some(drawn);
         }
     }
-    schedule.next(&mut (rng.next_u64() as u32), usable)
-}
-
-/// The same, but not `first`. With few endpoints of uneven weights the heaviest is drawn often: after some draws the
-/// nearest other one is taken.
-fn draw_other(
-    schedule: &Schedule,
-    rng: &mut Rng,
-    first: usize,
-    usable: impl Fn(usize) -> bool,
-) -> Option<usize> {
-    draw(schedule, rng, |i| i != first && usable(i))
+    let start = rng.below(weights.len() as u64) as usize;
+    (start..weights.len()).chain(0..start).find(|&i| weights[i] > 0 && usable(i))
 }

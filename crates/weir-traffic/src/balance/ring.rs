@@ -2,6 +2,8 @@
 
 use crate::rng::split_mix;
 
+/// After so many points in a row that are not usable, it is asked whether any endpoint is.
+const PATIENCE: usize = 16;
 /// Points per unit of weight, before scaling. The shares of equal endpoints differ by some 6 % (1/√256).
 const POINTS: u64 = 256;
 /// Most points, unless there are more endpoints.
@@ -22,6 +24,7 @@ pub(super) struct Ring {
     starts: Box<[u32]>,
     /// How far to shift a position right for its part.
     shift: u32,
+    endpoints: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,7 @@ struct Point {
 impl Ring {
     /// A ring over endpoints, each with a hash of its address and a weight.
     pub(super) fn new(endpoints: impl Iterator<Item = (u64, u32)> + Clone) -> Self {
+        let count = endpoints.clone().count();
         let total: u64 = endpoints.clone().map(|(_, weight)| u64::from(weight) * POINTS).sum();
         let halvings = total.div_ceil(POINTS_MAX).max(1).next_power_of_two().trailing_zeros();
         let mut points = Vec::new();
@@ -54,7 +58,7 @@ impl Ring {
                 next as u32
             })
             .collect();
-        Self { points: points.into(), starts, shift }
+        Self { points: points.into(), starts, shift, endpoints: count }
     }
 
     /// The endpoint of the first usable point at or after `hash`.
@@ -68,13 +72,19 @@ impl Ring {
         }
         let (before, after) = self.points.split_at(start);
         let mut refused = None;
-        after.iter().chain(before).map(|p| p.endpoint as usize).find(|&endpoint| {
+        for (passed, point) in after.iter().chain(before).enumerate() {
+            if passed == PATIENCE && !(0..self.endpoints).any(&usable) {
+                return None;
+            }
+            let endpoint = point.endpoint as usize;
             // Neighbouring points are often of one endpoint; asking it again would tell nothing new.
-            refused != Some(endpoint)
-                && (usable(endpoint) || {
-                    refused = Some(endpoint);
-                    false
-                })
-        })
+            if refused != Some(endpoint) {
+                if usable(endpoint) {
+                    return Some(endpoint);
+                }
+                refused = Some(endpoint);
+            }
+        }
+        None
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BinaryHeap;
 
 use crate::Rng;
 
+/// After so many turns in a row that are not usable, it is asked whether any endpoint is.
+const PATIENCE: usize = 16;
 /// Most entries, unless there are more endpoints.
 const ENTRIES_MAX: u64 = 8192;
 
@@ -18,6 +20,7 @@ const ENTRIES_MAX: u64 = 8192;
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     turns: Box<[u32]>,
+    endpoints: usize,
 }
 
 impl Schedule {
@@ -47,7 +50,7 @@ impl Schedule {
                 queue.push(Reverse((due(turn + 1, weight), endpoint, turn + 1, weight)));
             }
         }
-        Self { turns: turns.into() }
+        Self { turns: turns.into(), endpoints: weights.len() }
     }
 
     /// The next usable endpoint from `at` on, which moves behind it.
@@ -58,7 +61,11 @@ impl Schedule {
         if index >= len {
             index = index.checked_rem(len)?;
         }
-        for _ in 0..len {
+        for skipped in 0..len {
+            // A round may be much longer than there are endpoints.
+            if skipped == PATIENCE && !(0..self.endpoints).any(&usable) {
+                return None;
+            }
             let endpoint = self.turns[index] as usize;
             index = if index + 1 == len { 0 } else { index + 1 };
             if usable(endpoint) {

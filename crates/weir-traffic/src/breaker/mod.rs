@@ -129,9 +129,11 @@ impl BreakerLive {
         }
     }
 
-    /// What it was built from. A changed configuration keeps this value where all but the fallback is equal.
-    pub fn settings(&self) -> &Breaker {
-        &self.settings
+    /// Whether this is the state of a breaker with these settings, and so is kept when configuration changes. Where a
+    /// request goes instead is no part of it.
+    pub fn is_for(&self, settings: &Breaker) -> bool {
+        let fallback = settings.fallback.clone();
+        Breaker { fallback, ..self.settings.clone() } == *settings
     }
 
     /// Asks whether a request may be sent now. Every pass but a refusal must be [recorded](Self::record).
@@ -199,10 +201,13 @@ impl BreakerLive {
 
     #[inline]
     fn record_success(&self, generation: u32, now: Mono) {
+        let mut packed = self.state.load(Relaxed);
+        if State::unpack(packed).generation != generation {
+            return;
+        }
         if let Some(share) = &self.share {
             share.count(generation, false, now);
         }
-        let mut packed = self.state.load(Relaxed);
         loop {
             let state = State::unpack(packed);
             // The usual case writes nothing.
@@ -219,6 +224,9 @@ impl BreakerLive {
 
     #[cold]
     fn record_failure(&self, generation: u32, now: Mono) -> Option<Transition> {
+        if State::unpack(self.state.load(Relaxed)).generation != generation {
+            return None;
+        }
         if let Some(share) = &self.share {
             share.count(generation, true, now);
         }

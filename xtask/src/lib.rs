@@ -6,7 +6,9 @@
 
 pub mod bench;
 pub mod peers;
+pub mod per_request;
 pub mod process;
 pub mod sys;
 pub mod table;
+pub mod tidy;
 pub mod workspace;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,7 +58,8 @@ impl Running {
         let begin = Instant::now();
         while begin.elapsed() < at_most {
             if let Some(status) = self.child.try_wait()? {
-                if !status.success() {
+                // Ending by the signal that asks for it is in order.
+                if !status.success() && status.signal() != Some(libc::SIGTERM) {
                     bail!("{} ended with {status}:\n{}", self.name, self.said());
                 }
                 return Ok(self.said());
@@ -65,6 +67,18 @@ impl Running {
             std::thread::sleep(Duration::from_millis(5));
         }
         bail!("{} did not end within {at_most:?}:\n{}", self.name, self.said())
+    }
+
+    /// Asks it to end and waits until it has; returns what it printed. A tracer that it runs under is left to end by
+    /// itself, as it then tells what it saw.
+    pub fn end(self, at_most: Duration) -> Result<String> {
+        for pid in family(self.pid()) {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if name.trim() != "strace" {
+                sys::signal(pid, libc::SIGTERM)?;
+            }
+        }
+        self.finish(at_most)
     }
 
     /// Stops it where it stands, so that it costs nothing while another is measured.

@@ -32,6 +32,16 @@ pub fn release_binary() -> Result<PathBuf> {
     Ok(target().join("release/weir"))
 }
 
+/// A binary of this tree that checks configurations: `$WEIR_BINARY` where set, else the development build, built when it
+/// is not up to date.
+pub fn checking_binary() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("WEIR_BINARY") {
+        return Ok(binary.into());
+    }
+    run(cargo().args(["build", "--quiet", "--package", "weir"]))?;
+    Ok(target().join("debug/weir"))
+}
+
 /// `cargo`, in the workspace.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,5 +1,6 @@
 //! What is measured, as a list.
 
+use super::proxy::Kind;
 use super::routes::Table;
 
 /// A question and how it is answered.
@@ -30,6 +31,14 @@ pub(crate) enum Work {
     Idle,
     /// Memory and time to start.
     Start,
+}
+
+impl Case {
+    /// Whether a bar of this case is about `kind`.
+    pub(crate) fn names(&self, kind: Kind) -> bool {
+        let rivals = || BARS.iter().filter(|bar| bar.case == self.name).filter_map(|bar| bar.against);
+        matches!(kind, Kind::Weir | Kind::Nginx) || rivals().any(|rival| rival == kind.name())
+    }
 }
 
 const fn case(name: &'static str, question: &'static str, routes: Table, work: Work) -> Case {

@@ -1,13 +1,13 @@
 //! End-to-end load, side by side with peers.
 
-mod case;
+pub(crate) mod case;
 pub mod gateway;
 mod histogram;
-mod load;
-mod origin;
+pub(crate) mod load;
+pub(crate) mod origin;
 pub mod proxy;
 mod report;
-mod routes;
+pub(crate) mod routes;
 mod stats;
 mod wrk;
 

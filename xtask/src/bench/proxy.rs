@@ -1,5 +1,6 @@
 //! The proxies under measurement: each started from its tuned configuration in `bench/peers`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::gateway::PROXY_CORE;
 use super::routes::{self, Route};
 use crate::process::{Running, free_address};
 use crate::{peers, workspace};
@@ -52,11 +54,12 @@ pub(crate) struct Setup {
     /// A scratch folder; certificate, configurations, logs.
     pub(crate) dir: PathBuf,
     pub(crate) core: usize,
+    /// A program (with its arguments) that the proxy runs under.
+    pub(crate) under: Vec<OsString>,
 }
 
 /// A proxy that listens.
 pub(crate) struct Proxy {
-    pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
     pub(crate) running: Running,
     /// From its start to the first connection it took.
@@ -64,6 +67,21 @@ pub(crate) struct Proxy {
 }
 
 impl Setup {
+    /// Plain HTTP on both sides with a pool, no logs, on the proxy's core.
+    pub(crate) fn plain(origin: SocketAddr, routes: routes::Table, dir: &Path) -> Self {
+        Self {
+            origin,
+            routes,
+            tls: false,
+            logs: false,
+            pool: true,
+            upstream_tls: false,
+            dir: dir.to_owned(),
+            core: PROXY_CORE,
+            under: Vec::new(),
+        }
+    }
+
     /// The certificate in the scratch folder, made when missing: P-256, as most of the web's are by now.
     pub(crate) fn certificate(dir: &Path) -> Result<(PathBuf, PathBuf)> {
         let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
@@ -116,9 +134,9 @@ impl Setup {
         fs::write(&file, text)?;
         let begin = Instant::now();
         let mut running =
-            Running::start(kind.name(), &mut command(kind, &file)?, Some(self.core), &self.dir.join(kind.name()))?;
+            Running::start(kind.name(), &mut self.command(kind, &file)?, Some(self.core), &self.dir.join(kind.name()))?;
         running.wait_for(address, Duration::from_secs(90))?;
-        Ok(Proxy { kind, address, running, start: begin.elapsed() })
+        Ok(Proxy { address, running, start: begin.elapsed() })
     }
 
     /// Fills in a template; which lines stay is told in `bench/peers/README.md`.
@@ -150,22 +168,24 @@ impl Setup {
         }
         Ok(text)
     }
-}
 
-fn command(kind: Kind, file: &Path) -> Result<Command> {
-    let program = match kind {
-        Kind::Weir => workspace::target().join("release/weir"),
-        _ => peers::locate(kind.name())
-            .with_context(|| format!("{} is not installed; run `cargo xtask peers`", kind.name()))?,
-    };
-    let mut command = Command::new(program);
-    match kind {
-        Kind::Weir => command.args(["gateway", "--config"]).arg(file),
-        Kind::Nginx => command.args(["-e", "stderr", "-c"]).arg(file),
-        Kind::Haproxy => command.args(["-db", "-f"]).arg(file),
-        Kind::Envoy => command
-            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "-c"])
-            .arg(file),
-    };
-    Ok(command)
+    fn command(&self, kind: Kind, file: &Path) -> Result<Command> {
+        let program = match kind {
+            Kind::Weir => workspace::target().join("release/weir"),
+            _ => peers::locate(kind.name())
+                .with_context(|| format!("{} is not installed; run `cargo xtask peers`", kind.name()))?,
+        };
+        let mut words = self.under.iter().cloned().chain([program.into_os_string()]);
+        let mut command = Command::new(words.next().context("no program to run")?);
+        command.args(words);
+        match kind {
+            Kind::Weir => command.args(["gateway", "--config"]).arg(file),
+            Kind::Nginx => command.args(["-e", "stderr", "-c"]).arg(file),
+            Kind::Haproxy => command.args(["-db", "-f"]).arg(file),
+            Kind::Envoy => command
+                .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "-c"])
+                .arg(file),
+        };
+        Ok(command)
+    }
 }

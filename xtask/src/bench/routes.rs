@@ -179,7 +179,7 @@ fn envoy_matcher(routes: &[Route]) -> String {
             PathIs::Regex(pattern) => {
                 let pattern = pattern.replace('\\', "\\\\");
                 regex.push(format!(
-                    r#"{{"predicate":{{"single_predicate":{{"input":{path},"value_match":{{"safe_regex":{{"regex":"{pattern}"}}}}}}}},"on_match":{action}}}"#
+                    r#"{{"predicate":{{"single_predicate":{{"input":{path},"value_match":{{"safe_regex":{{"google_re2":{{}},"regex":"{pattern}"}}}}}}}},"on_match":{action}}}"#
                 ));
             }
         }

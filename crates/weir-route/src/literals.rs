@@ -88,7 +88,7 @@ mod tests {
         check(r"/v\d+/orders17(/.*)?", &[&["/v"], &["/orders17"]]);
         check(r"/(orders)/(?:all)", &[&["/orders/all"]]);
         check(r"/(en|de)/shop", &[&["en", "de"], &["/shop"]]);
-        check(r"/foo|/bar", &[&["foo", "bar"]]);
+        check(r"/foo|/bar", &[&["/foo", "/bar"]]);
         check(r"/ab|.*", &[]);
         check(r"(/ab)+", &[&["/ab"]]);
         check(r"(/ab)*", &[]);

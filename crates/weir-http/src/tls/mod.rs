@@ -1,0 +1,27 @@
+//! TLS 1.2 and 1.3 on both sides: rustls with aws-lc-rs, without a byte of buffer per idle connection.
+//!
+//! ```text
+//! server_config ─► ServerTlsConfig ─► accept ──┐                 ┌─ record_buf: memory, lent per thread
+//!                                              ├─► TlsStream ────┤
+//! client_config ─► ClientTlsConfig ─► connect ─┘                 └─ machine: one step of rustls
+//! ```
+//!
+//! Deliberately unknown here: where certificates are kept and when they change. A new certificate is a new
+//! [`ServerTlsConfig`]; connections that are open keep the one they were accepted with.
+
+mod certificate;
+mod client;
+mod handshake;
+mod machine;
+mod pem;
+mod record_buf;
+mod resolver;
+mod server;
+mod stream;
+
+pub use certificate::PeerCertificate;
+pub use client::{ClientSpec, ClientTlsConfig, VerifyServer, client_config};
+pub use handshake::{HandshakeError, HandshakeInfo, accept, connect};
+pub use pem::{Pem, TlsConfigError};
+pub use server::{CertificateSpec, ClientAuth, ServerSpec, ServerTlsConfig, Sessions, server_config};
+pub use stream::TlsStream;

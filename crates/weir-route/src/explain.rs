@@ -105,19 +105,19 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listener { listener, among } => {
-                write!(f, "listener {listener} is not {}", any_of(among))
+                write!(f, "listener {listener} is not {}", AnyOf(among))
             }
             Self::Host { host, among } if host.is_empty() => {
-                write!(f, "there is no host; it has to be {}", any_of(among))
+                write!(f, "there is no host; it has to be {}", AnyOf(among))
             }
-            Self::Host { host, among } => write!(f, "host {host} is not {}", any_of(among)),
+            Self::Host { host, among } => write!(f, "host {host} is not {}", AnyOf(among)),
             Self::Path { path, wanted } => match wanted {
                 PathMatch::Exact(p) => write!(f, "path {path} is not exactly {p}"),
                 PathMatch::Prefix(p) => write!(f, "path {path} is not {p} or below it"),
                 PathMatch::BytePrefix(p) => write!(f, "path {path} does not start with {p}"),
                 PathMatch::Regex(p) => write!(f, "path {path} does not match {}", p.as_str()),
             },
-            Self::Method { method, among } => write!(f, "method {method} is not {}", any_of(among)),
+            Self::Method { method, among } => write!(f, "method {method} is not {}", AnyOf(among)),
             Self::Header { wanted, present } => {
                 write!(f, "header {} ", wanted.name)?;
                 unmet(f, &wanted.value, *present, carries_credentials(&wanted.name))
@@ -131,20 +131,24 @@ impl fmt::Display for Mismatch {
 }
 
 /// `a`, `a or b`, `a, b or c`; of more than eight the first ones.
-fn any_of<W: fmt::Display>(words: &[W]) -> String {
-    let mut text = String::new();
-    for (at, word) in words.iter().take(8).enumerate() {
-        let before = match at {
-            0 => "",
-            _ if at + 1 == words.len() => " or ",
-            _ => ", ",
-        };
-        text += &format!("{before}{word}");
+struct AnyOf<'w, W>(&'w [W]);
+
+impl<W: fmt::Display> fmt::Display for AnyOf<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shown, more) = self.0.split_at(self.0.len().min(8));
+        for (at, word) in shown.iter().enumerate() {
+            let before = match at {
+                0 => "",
+                _ if at + 1 == self.0.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{before}{word}")?;
+        }
+        match more.len() {
+            0 => Ok(()),
+            more => write!(f, " or one of {more} more"),
+        }
     }
-    if words.len() > 8 {
-        text += &format!(" or one of {} more", words.len() - 8);
-    }
-    text
 }
 
 fn unmet(f: &mut fmt::Formatter<'_>, wanted: &ValueMatch, present: bool, secret: bool) -> fmt::Result {

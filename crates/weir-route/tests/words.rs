@@ -1,5 +1,7 @@
 //! What is said of a match, of those passed over, and of a request that none matches.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::sync::Arc;

@@ -42,8 +42,8 @@ pub(crate) fn route(id: &str, rank: u64, hosts: &[&str], matches: Vec<RouteMatch
 
 /// `target` with its query; header lines without CRLF.
 pub(crate) fn head(method: &str, host: &str, target: &str, lines: &[&str]) -> RequestHead {
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    let text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
+    let lines = [&[&*format!("Host: {host}")], lines].concat().join("\r\n");
+    let text = format!("{method} {target} HTTP/1.1\r\n{lines}\r\n\r\n");
     let mut head = RequestHead::default();
     parse_request(text.as_bytes(), &Limits::default(), &mut head).unwrap();
     head

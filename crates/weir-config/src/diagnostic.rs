@@ -1,5 +1,6 @@
 //! What is wrong with a text, and where.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde_json::{Value, json};
@@ -57,6 +58,14 @@ pub struct Related {
     pub column: u32,
     /// Bytes of the text.
     pub span: Range<usize>,
+}
+
+/// `line:column: message (help)`, for logs.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, " ({help})"))
+    }
 }
 
 impl Diagnostic {

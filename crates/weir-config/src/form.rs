@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use crate::out::Out;
-use crate::problem::Span;
+use crate::problem::{Problem, Span};
 use crate::reader::{Reader, Step};
 use crate::schema::{Row, Shape, Shapes};
 use crate::suggest::closest;
@@ -72,6 +72,32 @@ impl<'n> At<'n> {
     /// The place of a key's value; that of the object where the key is not written.
     pub(crate) fn key(self, key: &str) -> Span {
         self.node(key).map_or(self.span, |node| node.span)
+    }
+
+    /// Adds an error about a key.
+    pub(crate) fn error<'r>(
+        self,
+        key: &'static str,
+        r: &'r mut Reader<'n>,
+        message: impl Into<String>,
+    ) -> &'r mut Problem {
+        r.within(Step::Key(key), |r| {
+            r.error(self.key(key), message);
+        });
+        r.last()
+    }
+
+    /// Adds a warning about a key.
+    pub(crate) fn warn<'r>(
+        self,
+        key: &'static str,
+        r: &'r mut Reader<'n>,
+        message: impl Into<String>,
+    ) -> &'r mut Problem {
+        r.within(Step::Key(key), |r| {
+            r.warn(self.key(key), message);
+        });
+        r.last()
     }
 }
 

@@ -140,7 +140,12 @@ impl<'n> Reader<'n> {
     fn add(&mut self, severity: Severity, span: Span, message: String) -> &mut Problem {
         let path = self.path_text();
         self.problems.push(Problem { severity, path, ..Problem::error(span, message) });
-        self.problems.last_mut().expect("one was pushed above")
+        self.last()
+    }
+
+    /// The problem that was added last. There is one.
+    pub(crate) fn last(&mut self) -> &mut Problem {
+        self.problems.last_mut().expect("asked for only after one was added")
     }
 
     fn path_text(&self) -> String {

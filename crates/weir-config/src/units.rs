@@ -50,7 +50,7 @@ pub(crate) fn print_duration(span: Duration) -> String {
         return "0s".into();
     }
     // 90s rather than 1m30s while it is short: that is how timeouts are mostly written.
-    if rest_ms % 1_000 == 0 && rest_ms < 120_000 && rest_ms != 60_000 {
+    if rest_ms % 1_000 == 0 && rest_ms < 120_000 {
         return format!("{}s", rest_ms / 1_000);
     }
     let mut text = String::new();

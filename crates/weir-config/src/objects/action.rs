@@ -106,15 +106,12 @@ impl Raw<Respond> for RespondText {
     fn refine<'n>(self, at: At<'n>, r: &mut Reader<'n>) -> Option<Respond> {
         let Self { status, body, content_type } = self;
         if matches!(status, 204 | 205 | 304) && !body.is_empty() {
-            r.error(
-                at.key("body"),
-                format!("an answer of status {status} has no body (RFC 9110, section 15)"),
-            )
-            .help = Some("leave `body` out, or use another status".into());
+            at.error("body", r, format!("an answer of status {status} has no body (RFC 9110, section 15)"))
+                .help = Some("leave `body` out, or use another status".into());
         }
         if body.len() > BODY_BYTES_MAX {
             let message = format!("a fixed answer may hold at most {} KiB", BODY_BYTES_MAX >> 10);
-            r.error(at.key("body"), message).help = Some("serve it from a service".into());
+            at.error("body", r, message).help = Some("serve it from a service".into());
         }
         Some(Respond { status, body: body.as_bytes().into(), content_type })
     }

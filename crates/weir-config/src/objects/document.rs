@@ -76,7 +76,7 @@ impl Object for Document {
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if self.listeners.is_empty() {
-            r.warn(at.key("listeners"), "there are no listeners, so nothing is served");
+            at.warn("listeners", r, "there are no listeners, so nothing is served");
         }
         unreachable_routes(self, at.node("routes"), r);
     }
@@ -178,7 +178,7 @@ impl Object for Admin {
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if let Some(address) = self.address.filter(|a| !a.ip().to_canonical().is_loopback()) {
             let message = format!("the admin interface is reachable from other machines at {address}");
-            r.warn(at.key("address"), message).help =
+            at.warn("address", r, message).help =
                 Some("bind it to 127.0.0.1 unless the network in front of it is trusted".into());
         }
     }

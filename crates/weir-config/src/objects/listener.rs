@@ -58,12 +58,11 @@ impl Object for Listener {
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
-        let span = at.key("address");
         if self.address.port() == 0 {
             return;
         }
         if r.admin == Some(self.address) {
-            r.error(span, format!("{} is the address of the admin interface", self.address)).help =
+            at.error("address", r, format!("{} is the address of the admin interface", self.address)).help =
                 Some("give the listener or `admin` another port".into());
         }
         let name = self.id.as_str();
@@ -71,12 +70,12 @@ impl Object for Listener {
         if let Some(message) =
             other.map(|(address, other)| format!("listener `{other}` is on {address} already"))
         {
-            r.error(span, message).help = Some("give one of the two another port".into());
+            at.error("address", r, message).help = Some("give one of the two another port".into());
         }
         let everyone = |n: &&Network| matches!(n.to_string().as_str(), "0.0.0.0/0" | "::/0");
         if let Some(network) = self.trusted_proxies.iter().find(everyone) {
             let message = format!("{network} lets every client choose the address that it is seen with");
-            r.warn(at.key("trusted_proxies"), message).help =
+            at.warn("trusted_proxies", r, message).help =
                 Some("list the proxies in front of this one".into());
         }
     }
@@ -137,7 +136,7 @@ impl Object for HeadLimits {
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if self.target_bytes > self.head_bytes {
-            r.error(at.key("target"), "the target is a part of the head and can't be larger than it").help =
+            at.error("target", r, "the target is a part of the head and can't be larger than it").help =
                 Some("raise `head` or lower `target`".into());
         }
     }

@@ -51,7 +51,7 @@ impl Object for RouteMatch {
         };
         let dots = |s: &str| s == "." || s == "..";
         if path.contains("//") || path.contains('\\') || path.split('/').any(dots) {
-            r.warn(at.key("path"), format!("requests never have the path `{path}`")).help =
+            at.warn("path", r, format!("requests never have the path `{path}`")).help =
                 Some("paths are compared in their normal form: no '//', no '.' or '..', no backslash".into());
         }
     }

@@ -89,10 +89,10 @@ impl Raw<RateLimit> for LimitText {
             }),
             Algorithm::SlidingWindow => {
                 for key in ["key", "missing", "burst"] {
-                    if let Some(node) = at.node(key) {
+                    if at.node(key).is_some() {
                         let message =
                             format!("a sliding window counts all requests together; it has no `{key}`");
-                        r.error(node.span, message).help =
+                        at.error(key, r, message).help =
                             Some("leave it out, or use `algorithm: token_bucket`".into());
                     }
                 }
@@ -203,7 +203,7 @@ impl Object for Breaker {
                 Some("set `consecutive_failures` or `failure_share`, or leave the breaker out".into());
         }
         if self.failures == NO_FAILURES {
-            r.error(at.key("failures"), "nothing counts as a failure, so this breaker never opens").help =
+            at.error("failures", r, "nothing counts as a failure, so this breaker never opens").help =
                 Some("list some of `5xx`, `connect`, `timeout`".into());
         }
     }
@@ -226,7 +226,7 @@ impl Object for FailureShare {
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if self.share_ppm == 0 {
-            r.error(at.key("share"), "a share of 0% is reached without any failure").help =
+            at.error("share", r, "a share of 0% is reached without any failure").help =
                 Some("raise it".into());
         }
     }
@@ -258,7 +258,7 @@ impl Object for RetryPolicy {
         let doc = "Further tries after the first. 0 switches retries off, except the one that is always safe: a kept \
                    connection that turned out closed before a byte of the answer.";
         f.key("max", doc, Int { min: 0, max: 20 }, &mut self.max);
-        let on = Flags {
+        let when = Flags {
             none: RetryOn {
                 connect: false,
                 reset: false,
@@ -276,7 +276,7 @@ impl Object for RetryPolicy {
         };
         let doc = "What is repeated: no connection was made, it broke before the answer, the try ran out of time, 502 or 503 \
                    or 504 was answered, any 5xx was answered.";
-        f.key("on", doc, on, &mut self.on);
+        f.key("when", doc, when, &mut self.on);
         f.key(
             "budget",
             "Retries in flight may be at most this share of live requests…",
@@ -427,7 +427,7 @@ impl Object for Cors {
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if self.credentials && self.origins.contains(&OriginMatch::Any) {
             let message = "credentials may not be let in together with `*`: any site could act for a user";
-            r.error(at.key("credentials"), message).help =
+            at.error("credentials", r, message).help =
                 Some("list the origins, or leave `credentials` out".into());
         }
     }

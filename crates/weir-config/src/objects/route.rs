@@ -115,7 +115,7 @@ impl Object for RouteText {
             [first, others @ ..] => {
                 for other in others {
                     let message = format!("a route has either `{first}` or `{other}`, not both");
-                    let problem = r.error(at.key(other), message);
+                    let problem = at.error(other, r, message);
                     problem.related = Some((at.key(first), "the other is here".into()));
                     problem.help = Some("leave one of them out".into());
                 }
@@ -124,16 +124,17 @@ impl Object for RouteText {
         if let Some(backends) = &self.backends
             && backends.iter().all(|b| b.weight == 0)
         {
-            r.error(at.key("backends"), "all backends have weight 0, so none would ever be picked").help =
+            at.error("backends", r, "all backends have weight 0, so none would ever be picked").help =
                 Some("give at least one a weight above 0".into());
         }
         let answered =
             self.redirect.as_ref().map(|_| "redirect").or(self.respond.as_ref().map(|_| "respond"));
         if let Some(action) = answered {
             for key in ["rewrite", "mirror", "retry", "timeouts"] {
-                if let Some(node) = at.node(key) {
-                    r.warn(
-                        node.span,
+                if at.node(key).is_some() {
+                    at.warn(
+                        key,
+                        r,
                         format!("`{key}` has no effect on a route with `{action}`: nothing is sent on"),
                     )
                     .help = Some("leave it out".into());
@@ -220,11 +221,8 @@ impl Object for RouteTimeouts {
         if let (Some(request), Some(per_try)) = (self.request, self.per_try)
             && per_try > request
         {
-            r.warn(
-                at.key("per_try"),
-                "a try may take longer than the whole request, so this never ends one",
-            )
-            .help = Some("lower `per_try` or raise `request`".into());
+            at.warn("per_try", r, "a try may take longer than the whole request, so this never ends one")
+                .help = Some("lower `per_try` or raise `request`".into());
         }
     }
 }

@@ -81,17 +81,18 @@ impl Object for Service {
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if !self.endpoints.is_empty() && self.endpoints.iter().all(|e| e.weight == 0) {
-            r.error(at.key("endpoints"), "all endpoints have weight 0, so none would ever be picked").help =
+            at.error("endpoints", r, "all endpoints have weight 0, so none would ever be picked").help =
                 Some("give at least one a weight above 0".into());
         }
         if self.tls.is_some() && self.endpoints.iter().any(|e| e.address == EndpointAddress::Echo) {
-            r.error(at.key("tls"), "`weir:echo` is inside Weir and speaks no TLS").help =
+            at.error("tls", r, "`weir:echo` is inside Weir and speaks no TLS").help =
                 Some("leave `tls` out".into());
         }
         let fallback = self.endpoint_breaker.as_ref().and_then(|b| b.fallback.as_ref());
         if fallback.is_some() {
-            r.error(
-                at.key("endpoint_breaker"),
+            at.error(
+                "endpoint_breaker",
+                r,
                 "an endpoint's breaker has no `fallback`: the other endpoints are it",
             )
             .help = Some("move `fallback` to `breaker`".into());
@@ -121,16 +122,19 @@ impl Object for Endpoint {
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
-        let span = at.key("address");
         if r.admin.is_some_and(|admin| reaches(&self.address, admin)) {
-            r.error(span, format!("{} is the admin interface, which no request may reach", self.address))
-                .help = Some("proxying to it would give its rights away; ask it directly".into());
+            at.error(
+                "address",
+                r,
+                format!("{} is the admin interface, which no request may reach", self.address),
+            )
+            .help = Some("proxying to it would give its rights away; ask it directly".into());
         }
         let own = r.bound.iter().find(|(bound, _)| reaches(&self.address, *bound));
         if let Some(message) =
             own.map(|(_, name)| format!("{} is the listener `{name}` of this file", self.address))
         {
-            r.warn(span, message).help =
+            at.warn("address", r, message).help =
                 Some("requests that are sent there come back in, maybe without end".into());
         }
     }
@@ -331,8 +335,9 @@ impl Object for ClientTls {
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
         if self.verify == VerifyServer::Insecure {
-            r.warn(
-                at.key("verify"),
+            at.warn(
+                "verify",
+                r,
                 "whoever stands between Weir and the endpoints can read and change everything",
             )
             .help = Some("name the roots that signed their certificate: `verify: { roots: ca.pem }`".into());

@@ -82,7 +82,9 @@ fn read<T, K: Kind>(
     // The object that is replaced gives its address free.
     let others = model.listeners.values().filter(|l| K::WORD != "listener" || l.id.as_str() != name);
     reader.bound = others.map(|l| (l.address, l.id.to_string())).collect();
-    name_form.parse_at(name, root.span, &mut reader);
+    if name_key == NameKey::Outside {
+        name_form.parse_at(name, root.span, &mut reader);
+    }
     let object = form.read(&root, &mut reader);
     object.filter(|_| !reader.any_error()).ok_or_else(|| finish(source.text, reader.problems))
 }

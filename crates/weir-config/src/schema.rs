@@ -121,7 +121,6 @@ pub fn reference() -> Vec<(&'static str, String)> {
             let default = match &row.default {
                 _ if row.required => "required".to_owned(),
                 Out::Absent => "–".to_owned(),
-                Out::List(items) if items.is_empty() => "none".to_owned(),
                 Out::Map(_) if row.shape.words.starts_with('[') => "see there".to_owned(),
                 out => format!("`{}`", out.flow()),
             };

@@ -174,6 +174,7 @@ fn routes() {
     route("respond: { status: 204, body: x }", "an answer of status 204 has no body");
     route("service: a, request_headers: { set: { Host: x } }", "use `rewrite: { host: … }`");
     route("service: a, request_headers: { remove: [Transfer-Encoding] }", "belongs to the connection");
+    route("service: a, request_headers: { set: { X-A: 1, x-a: 2 } }", "`x-a` is written twice");
     route("service: a, response_headers: { add: { X: \"a\\nb\" } }", "may not hold line breaks");
     route(
         "service: a, cors: { origins: [\"*\"], credentials: true }",

@@ -105,6 +105,8 @@ impl<F: Form<T>, T, M> Form<Vec<M>> for Named<F, T, M> {
                 values.push((self.make)(name, value));
             });
         }
+        // A map has no order: the same entries in another one are the same value.
+        values.sort_by(|a, b| self.split_name(a).cmp(self.split_name(b)));
         (values.len() == entries.len()).then_some(values)
     }
 

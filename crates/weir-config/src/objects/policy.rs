@@ -325,6 +325,15 @@ impl Object for HeaderEdits {
         f.key("set", "Fields that replace all of their name.", set, &mut self.set);
         f.key("add", "Fields that come in addition; a list gives several.", AddedFields, &mut self.add);
     }
+
+    fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
+        for (n, edit) in self.set.iter().enumerate() {
+            if self.set[..n].iter().any(|other| other.name.eq_ignore_ascii_case(&edit.name)) {
+                at.error("set", r, format!("`{}` is written twice, in different cases", edit.name)).help =
+                    Some("leave one of the two out".into());
+            }
+        }
+    }
 }
 
 /// A name whose fields are removed: matched, so held in lower case.
@@ -366,6 +375,8 @@ impl Form<Vec<HeaderEdit>> for AddedFields {
                 edits.extend(values.into_iter().map(|value| HeaderEdit { name: name.clone(), value }));
             });
         }
+        // Values of one name keep their order; names have none.
+        edits.sort_by(|a, b| a.name.cmp(&b.name));
         (r.mark() == before).then_some(edits)
     }
 

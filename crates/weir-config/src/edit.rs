@@ -1,6 +1,7 @@
 //! Changes of one object of a model, as the admin API makes them.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use weir_model::{Breaker, Id, Kind, Listener, Model, Rank, Route, Service, ServiceId};
@@ -150,7 +151,7 @@ fn refuse_if_used(word: &str, name: &str, mut users: Vec<String>) -> Result<(), 
     users.truncate(NAMED_MAX);
     let mut who = users.join(", ");
     if more > 0 {
-        who.push_str(&format!(" and {more} more"));
+        let _ = write!(who, " and {more} more");
     }
     let mut diagnostic = Diagnostic::whole(format!("{word} `{name}` is in use by {who}"));
     diagnostic.help = Some("change or delete what refers to it first".into());

@@ -115,6 +115,8 @@ pub(crate) enum Fields<'a, 'n> {
 
 impl Fields<'_, '_> {
     /// A key that may be left out; `value` holds the default.
+    // Forms are constants of a few words; a reference to each would only add noise where keys are listed.
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn key<T, F: Form<T>>(
         &mut self,
         key: &'static str,
@@ -126,6 +128,7 @@ impl Fields<'_, '_> {
     }
 
     /// A key that has to be there.
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn required<T, F: Form<T>>(
         &mut self,
         key: &'static str,

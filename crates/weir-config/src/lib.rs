@@ -106,7 +106,7 @@ pub fn load_bytes(name: &str, bytes: &[u8], base: &Path) -> Loaded {
     let in_line = String::from_utf8_lossy(&valid[line_start..]);
     let bad = bytes[valid.len()];
     let mut diagnostic = Diagnostic::whole(format!("the byte 0x{bad:02x} here is not UTF-8"));
-    diagnostic.line = valid.iter().filter(|b| **b == b'\n').count() as u32 + 1;
+    diagnostic.line = valid.split(|b| *b == b'\n').count() as u32;
     diagnostic.column = in_line.chars().count() as u32 + 1;
     diagnostic.span = valid.len()..valid.len();
     diagnostic.help = Some("save the file as UTF-8".into());

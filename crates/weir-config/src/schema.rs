@@ -1,6 +1,7 @@
 //! What the descriptions say, as JSON Schema for editors and as tables for the reference.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -125,13 +126,14 @@ pub fn reference() -> Vec<(&'static str, String)> {
                 out => format!("`{}`", out.flow()),
             };
             let cell = |text: &str| text.replace('|', "\\|");
-            text.push_str(&format!(
-                "| `{}` | {} | {} | {} |\n",
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} |",
                 row.key,
                 cell(&row.shape.words),
                 cell(&default),
                 cell(row.doc)
-            ));
+            );
         }
         (*name, text)
     };

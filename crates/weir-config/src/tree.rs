@@ -94,7 +94,7 @@ pub(crate) fn parse<'t>(text: &'t str, problems: &mut Vec<Problem>) -> Option<No
         Builder { stack: Vec::new(), anchors: HashMap::new(), nodes: 0, aliased: 0, root: None, problems };
     for event in Parser::new_from_str(text) {
         match event {
-            Ok((event, place)) => builder.event(event, place).map_err(|p| builder.problems.push(p)).ok()?,
+            Ok((event, place)) => builder.event(event, place).map_err(|p| builder.problems.push(*p)).ok()?,
             Err(error) => {
                 let marker = *error.marker();
                 let span = span_of(Marked { start: marker, end: marker });
@@ -134,63 +134,57 @@ fn explain(text: &str, info: &str, span: Span) -> Problem {
 }
 
 impl<'t> Builder<'t, '_> {
-    fn event(&mut self, event: Event<'t>, place: Marked) -> Result<(), Problem> {
+    fn event(&mut self, event: Event<'t>, place: Marked) -> Result<(), Box<Problem>> {
         let span = span_of(place);
-        let own_tag = |tag: &Option<Cow<'t, saphyr_parser::Tag>>| match tag {
-            Some(tag) if !tag.is_yaml_core_schema() => {
-                Err(Problem::error(span, format!("the tag `{tag}` has no meaning here")).help("leave it out"))
-            }
-            Some(_) => Ok(true),
-            None => Ok(false),
-        };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain && !own_tag(&tag)?;
+                let plain = style == ScalarStyle::Plain && !forced(tag.as_deref(), span)?;
                 // A block scalar's text begins a line below its indicator; one line of it is enough to point at.
                 self.put(Node { span, value: Value::Scalar { text, plain } }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
-                own_tag(&tag)?;
+                forced(tag.as_deref(), span)?;
                 self.open(Open::List(Vec::new()), span, anchor)
             }
             Event::MappingStart(anchor, tag) => {
-                own_tag(&tag)?;
+                forced(tag.as_deref(), span)?;
                 self.open(Open::Map { entries: Vec::new(), key: None }, span, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor) else {
-                    return Err(Problem::error(span, "an alias may not stand inside of what it names"));
+                    return Err(Problem::error(span, "an alias may not stand inside of what it names").into());
                 };
                 self.aliased += size;
                 self.nodes += size;
                 if self.aliased > ALIASED_NODES_MAX {
                     let message = format!("aliases stand for more than {ALIASED_NODES_MAX} values here");
-                    return Err(Problem::error(span, message));
+                    return Err(Problem::error(span, message).into());
                 }
                 let node = node.clone();
                 self.put(node, 0)
             }
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(Problem::error(span, "a second document begins here")
-                    .help("one file holds one configuration"))
+                    .help("one file holds one configuration")
+                    .into())
             }
             _ => Ok(()),
         }
     }
 
-    fn open(&mut self, open: Open<'t>, start: Span, anchor: usize) -> Result<(), Problem> {
+    fn open(&mut self, open: Open<'t>, start: Span, anchor: usize) -> Result<(), Box<Problem>> {
         if self.stack.len() >= DEPTH_MAX {
-            return Err(Problem::error(start, format!("nested deeper than {DEPTH_MAX}")));
+            return Err(Problem::error(start, format!("nested deeper than {DEPTH_MAX}")).into());
         }
         if let Some(Frame { open: Open::Map { key: None, .. }, .. }) = self.stack.last() {
-            return Err(Problem::error(start, "a key has to be a text"));
+            return Err(Problem::error(start, "a key has to be a text").into());
         }
         self.stack.push(Frame { open, start, anchor });
         Ok(())
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Problem> {
+    fn close(&mut self, end: Span) -> Result<(), Box<Problem>> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let value = match frame.open {
             Open::List(items) => Value::List(items),
@@ -204,10 +198,10 @@ impl<'t> Builder<'t, '_> {
     }
 
     /// Puts a finished value where it belongs.
-    fn put(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Problem> {
+    fn put(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Box<Problem>> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
-            return Err(Problem::error(node.span, format!("more than {NODES_MAX} values")));
+            return Err(Problem::error(node.span, format!("more than {NODES_MAX} values")).into());
         }
         if anchor != 0 {
             let size = size_of(&node);
@@ -222,7 +216,7 @@ impl<'t> Builder<'t, '_> {
                     entries.push(Entry { key, key_span, node: Node { span: node.span, value } });
                 }
                 (None, Value::Scalar { text, .. }) => *key = Some((text, node.span)),
-                (None, _) => return Err(Problem::error(node.span, "a key has to be a text")),
+                (None, _) => return Err(Problem::error(node.span, "a key has to be a text").into()),
             },
         }
         Ok(())
@@ -250,6 +244,17 @@ impl<'t> Builder<'t, '_> {
                 }
             }
         }
+    }
+}
+
+/// Whether a tag makes a text of a value (`!!str`); tags of other kinds are refused.
+fn forced(tag: Option<&saphyr_parser::Tag>, span: Span) -> Result<bool, Box<Problem>> {
+    match tag {
+        Some(tag) if !tag.is_yaml_core_schema() => {
+            let message = format!("the tag `{tag}` has no meaning here");
+            Err(Problem::error(span, message).help("leave it out").into())
+        }
+        tag => Ok(tag.is_some()),
     }
 }
 
@@ -293,7 +298,7 @@ mod tests {
         let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..12 {
             let before = vec![format!("*a{}", n - 1); 10].join(", ");
-            laughs.push_str(&format!("a{n}: &a{n} [{before}]\n"));
+            laughs.extend([format!("a{n}: &a{n} [{before}]\n")]);
         }
         check(&laughs, "5:45 aliases stand for more than 100000 values here");
     }

@@ -1,5 +1,6 @@
 //! Durations, sizes and shares as people write them.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Units of time, largest first, in milliseconds.
@@ -56,7 +57,7 @@ pub(crate) fn print_duration(span: Duration) -> String {
     let mut text = String::new();
     for (unit, factor) in TIME {
         if rest_ms >= factor {
-            text.push_str(&format!("{}{unit}", rest_ms / factor));
+            let _ = write!(text, "{}{unit}", rest_ms / factor);
             rest_ms %= factor;
         }
     }
@@ -75,7 +76,7 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 
 /// The shortest text that [`parse_size`] reads as `bytes`.
 pub(crate) fn print_size(bytes: u64) -> String {
-    let fits = |(_, factor): &&(&str, u64)| bytes >= *factor && bytes % factor == 0;
+    let fits = |(_, factor): &&(&str, u64)| bytes >= *factor && bytes.is_multiple_of(*factor);
     match SIZE.iter().find(fits) {
         Some((unit, factor)) if *factor > 1 => format!("{}{unit}", bytes / factor),
         _ => bytes.to_string(),
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_shares() {
+    fn sizes() {
         #[track_caller]
         fn size(text: &str, bytes: Option<u64>) {
             assert_eq!(parse_size(text), bytes, "{text}");
@@ -146,6 +147,10 @@ mod tests {
         size("1k", None);
         size("KiB", None);
         size("999999999TiB", None);
+    }
+
+    #[test]
+    fn shares() {
         #[track_caller]
         fn share(text: &str, ppm: Option<u32>) {
             assert_eq!(parse_share(text), ppm, "{text}");

@@ -17,7 +17,7 @@ fn loaded(text: &str) -> Model {
     let loaded = load(&source);
     let drawn = render(&source, &loaded.diagnostics, Style::Plain);
     assert!(loaded.diagnostics.is_empty(), "{drawn}");
-    loaded.model.unwrap()
+    loaded.model.expect("no error was reported")
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 fn check(file: &str, expect: &str) {
     let path = root().join(file);
     if std::env::var_os("WEIR_BLESS").is_some() {
-        fs::write(&path, expect).unwrap();
+        fs::write(&path, expect).expect("valid");
     }
     let held = fs::read_to_string(&path).unwrap_or_default();
     assert!(
@@ -44,7 +44,7 @@ fn the_reference_is_what_the_code_says() {
         let (_, after) = after.split_once("<!-- end -->").unwrap();
         let (_, table) =
             tables.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no object named {name}"));
-        written.push_str(&format!("{before}<!-- table: {name} -->\n{table}<!-- end -->"));
+        written.extend([&*before, "<!-- table: ", name, " -->\n", table, "<!-- end -->"]);
         seen.push(name.to_owned());
         rest = after.to_owned();
     }
@@ -62,8 +62,8 @@ fn the_reference_is_what_the_code_says() {
 
 fn examples() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(root().join("examples"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("valid")
+        .map(|entry| entry.expect("valid").path())
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
         .collect();
     files.sort();
@@ -94,7 +94,7 @@ fn json_of(text: &str) -> Value {
     let mut stack: Vec<Open> = Vec::new();
     let mut root = Value::Null;
     for event in Parser::new_from_str(text) {
-        let value = match event.unwrap().0 {
+        let value = match event.expect("valid").0 {
             Event::SequenceStart(..) => {
                 stack.push(Open::List(Vec::new()));
                 continue;
@@ -103,7 +103,7 @@ fn json_of(text: &str) -> Value {
                 stack.push(Open::Map(serde_json::Map::new(), None));
                 continue;
             }
-            Event::SequenceEnd | Event::MappingEnd => match stack.pop().unwrap() {
+            Event::SequenceEnd | Event::MappingEnd => match stack.pop().expect("valid") {
                 Open::List(items) => Value::Array(items),
                 Open::Map(map, _) => Value::Object(map),
             },

@@ -105,7 +105,7 @@ fn a_route_is_put_in_and_taken_out() {
 
 #[track_caller]
 fn refused(result: Result<Model, Vec<weir_config::Diagnostic>>, part: &str) {
-    let all: Vec<String> = result.unwrap_err().iter().map(ToString::to_string).collect();
+    let all: Vec<String> = result.expect_err("refused").iter().map(ToString::to_string).collect();
     assert!(all.len() == 1 && all[0].contains(part), "{all:#?}");
 }
 

@@ -100,7 +100,7 @@ pub(crate) struct Time {
 }
 
 /// Longer than this is a slip (and would overflow clocks some day).
-const TIME_MAX: Duration = Duration::from_secs(366 * 86_400);
+const TIME_MAX: Duration = Duration::from_hours(366 * 24);
 
 impl Time {
     /// At least a millisecond.

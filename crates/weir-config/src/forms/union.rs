@@ -12,11 +12,14 @@ use crate::tree::{Node, Value};
 /// Reads what stands at a node.
 type Read<T> = for<'n> fn(&'n Node<'n>, &mut Reader<'n>) -> Option<T>;
 
+/// Says how a value may look.
+type Shaped = fn(&mut Shapes) -> Shape;
+
 /// One way to write a [`Union`]: `{ key: … }`.
 pub(crate) struct Case<T> {
     pub(crate) key: &'static str,
     pub(crate) read: Read<T>,
-    pub(crate) shape: fn(&mut Shapes) -> Shape,
+    pub(crate) shape: Shaped,
 }
 
 /// A value that is one of several.
@@ -24,7 +27,7 @@ pub(crate) struct Union<T: 'static> {
     /// Words that stand for a value of their own.
     pub(crate) words: &'static [(&'static str, T)],
     /// What any other text means, where it means something.
-    pub(crate) bare: Option<(Read<T>, fn(&mut Shapes) -> Shape)>,
+    pub(crate) bare: Option<(Read<T>, Shaped)>,
     /// Maps of exactly one key.
     pub(crate) cases: &'static [Case<T>],
     pub(crate) write: fn(&T) -> Out,

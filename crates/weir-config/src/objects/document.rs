@@ -260,7 +260,7 @@ fn items<'n, T>(
     (values.len() == items.len()).then_some(values)
 }
 
-fn list_shape(item: Shape) -> Shape {
+fn list_shape(item: &Shape) -> Shape {
     Shape::new(json!({ "type": "array", "items": item.schema }), format!("list of {}", item.words))
 }
 
@@ -280,7 +280,7 @@ impl Form<Vec<Arc<Listener>>> for Listeners {
     }
 
     fn shape(&self, shapes: &mut Shapes) -> Shape {
-        list_shape(shapes.object::<Listener>())
+        list_shape(&shapes.object::<Listener>())
     }
 }
 
@@ -299,7 +299,7 @@ impl Form<Vec<Arc<Route>>> for Routes {
     }
 
     fn shape(&self, shapes: &mut Shapes) -> Shape {
-        list_shape(shapes.object::<RouteText>())
+        list_shape(&shapes.object::<RouteText>())
     }
 }
 

@@ -91,7 +91,7 @@ impl Object for ListenerTimeouts {
             idle: Duration::from_secs(75),
             body: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
-            send: Duration::from_secs(60),
+            send: Duration::from_mins(1),
             drain: Duration::from_secs(30),
         }
     }

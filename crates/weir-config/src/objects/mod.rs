@@ -1,10 +1,13 @@
 //! Every object of a configuration: its keys, their meanings, defaults and rules, once.
 
 mod action;
+mod cors;
 mod document;
+mod headers;
+mod limit;
 mod listener;
 mod matches;
-mod policy;
+mod resilience;
 mod route;
 mod secret;
 mod service;

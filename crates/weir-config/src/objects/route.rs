@@ -12,7 +12,7 @@ use weir_model::{
 
 use super::action::{HOST_REWRITE, PATH_REWRITE, RespondText};
 use super::document::Document;
-use super::policy::LimitText;
+use super::limit::LimitText;
 use crate::form::{At, Fields, Object, Raw, obj, via};
 use crate::forms::{BOOL, HOST, Items, ROUTE_NAME, Size, Time, list, optional, or_none, reference};
 use crate::problem::Span;
@@ -200,10 +200,10 @@ impl Object for RouteTimeouts {
 
     fn blank() -> Self {
         Self {
-            request: Some(Duration::from_secs(60)),
+            request: Some(Duration::from_mins(1)),
             per_try: None,
-            upgrade_idle: Some(Duration::from_secs(3600)),
-            body: Some(Duration::from_secs(60)),
+            upgrade_idle: Some(Duration::from_hours(1)),
+            body: Some(Duration::from_mins(1)),
         }
     }
 

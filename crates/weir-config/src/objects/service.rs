@@ -8,7 +8,7 @@ use weir_model::{
     ServiceLimits, ServiceTimeouts, TlsVersion, UpstreamProtocol, VerifyServer,
 };
 
-use super::policy::LimitText;
+use super::limit::LimitText;
 use super::secret::{SECRET, TLS_VERSION};
 use crate::form::{At, Fields, Form, Object, Raw, obj, via};
 use crate::forms::{
@@ -206,7 +206,7 @@ impl Object for Pool {
         Self {
             max_idle_per_endpoint: 200,
             max_requests_per_connection: 0,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             max_age: None,
         }
     }

@@ -106,6 +106,34 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         old
     }
 
+    /// What has changed since `older`: keys that are gone, and entries that are new or whose value is not the `same`.
+    ///
+    /// Shards that both maps share are passed over, so that the cost follows the size of the change where one map was made
+    /// from the other.
+    pub fn changed_since<'a>(
+        &'a self,
+        older: &'a Self,
+        same: impl Fn(&V, &V) -> bool,
+    ) -> (Vec<&'a K>, Vec<(&'a K, &'a V)>) {
+        let (mut gone, mut put) = (Vec::new(), Vec::new());
+        if self.ptr_eq(older) {
+            return (gone, put);
+        }
+        let aligned = self.shards.len() == older.shards.len();
+        let differs = |at: usize| !aligned || !Arc::ptr_eq(&self.shards[at], &older.shards[at]);
+        for (at, shard) in older.shards.iter().enumerate() {
+            if differs(at) {
+                gone.extend(shard.keys().filter(|key| !self.contains_key(*key)));
+            }
+        }
+        for (at, shard) in self.shards.iter().enumerate() {
+            if differs(at) {
+                put.extend(shard.iter().filter(|(key, value)| !older.get(*key).is_some_and(|old| same(old, value))));
+            }
+        }
+        (gone, put)
+    }
+
     fn double(&mut self) {
         let count = self.shards.len() * 2;
         let bits = count.trailing_zeros();
@@ -147,6 +175,21 @@ mod tests {
         assert_eq!(map.get("k8"), None);
         assert_eq!((before.len(), map.len()), (5_000, 5_000));
         assert_eq!(map.iter().count(), 5_000);
+    }
+
+    #[test]
+    fn changes_are_found() {
+        let map: CowMap<u32, u32> = (0..1_000).map(|n| (n, n)).collect();
+        let mut next = map.clone();
+        next.insert(5, 6);
+        next.insert(2_000, 1);
+        next.remove(&7);
+        let (gone, mut put) = next.changed_since(&map, |a, b| a == b);
+        put.sort();
+        assert_eq!((gone, put), (vec![&7], vec![(&5, &6), (&2_000, &1)]));
+        let afresh: CowMap<u32, u32> = (0..1_000).map(|n| (n, n)).collect();
+        let (gone, put) = afresh.changed_since(&map, |a, b| a == b);
+        assert!(gone.is_empty() && put.is_empty());
     }
 
     #[test]

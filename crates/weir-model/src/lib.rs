@@ -15,6 +15,7 @@ mod model;
 mod origin;
 mod pattern;
 mod policy;
+mod principal;
 mod route;
 mod secret;
 mod service;
@@ -35,6 +36,7 @@ pub use policy::{
     Breaker, BreakerFailures, Cors, FailureShare, HeaderEdit, HeaderEdits, LimitKey, MissingKey, OriginMatch,
     RateLimit, RetryOn, RetryPolicy,
 };
+pub use principal::Principal;
 pub use route::{
     Action, Backend, HeaderMatch, HostRewrite, Mirror, PathMatch, PathRewrite, QueryMatch, Rank, Redirect,
     Respond, Route, RouteMatch, RouteTimeouts, ValueMatch,

@@ -1,0 +1,244 @@
+//! One request and its answer. [`run`] is the request path; each step is a file, in this order.
+//!
+//! ```text
+//! head → route → filters → admit → send (pick, connect, forward, retry) → pass (or answer) → record
+//! ```
+
+mod admit;
+mod answer;
+mod connect;
+mod copy;
+mod head;
+mod pass;
+mod record;
+mod route;
+mod send;
+mod tunnel;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use weir_emit::ids::{RequestId, TraceParent};
+use weir_head::{Framing, RequestHead, ResponseHead};
+use weir_http::mono_now;
+use weir_model::{Failure, Mono};
+
+pub(crate) use answer::Reply;
+pub(crate) use copy::send_copy;
+pub(crate) use tunnel::Tunnel;
+
+use crate::connection::Client;
+use crate::filters::copy_request;
+use crate::flow::Flow;
+use crate::live::{ListenerLive, RouteLive, ServiceLive};
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+
+/// What becomes of the client's connection after an exchange.
+pub(crate) enum Next {
+    /// It may carry another request.
+    Request,
+    /// It is closed.
+    Close,
+    /// It is closed, but read for a while, since the client may still be sending.
+    Linger,
+    /// It is reset, since the answer broke off.
+    Abort,
+    /// It becomes a tunnel.
+    Tunnel(Box<Tunnel>),
+}
+
+/// The state of one exchange. Recycled, so that the steady state allocates nothing.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    pub(crate) request: RequestHead,
+    pub(crate) response: ResponseHead,
+    /// Client to endpoint.
+    pub(crate) up: Flow,
+    /// Endpoint to client.
+    pub(crate) down: Flow,
+    /// The request's body, where it is held to be sent again.
+    pub(crate) held: Vec<u8>,
+    /// Whether `held` is the whole body.
+    pub(crate) held_all: bool,
+    /// Field lines that a filter adds to whatever answer there will be.
+    pub(crate) answer_fields: Vec<u8>,
+    /// The address that limits and hashes see.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) ids: Option<Ids>,
+    /// The protocol that the client asks to switch to and may.
+    pub(crate) upgrade: Option<Vec<u8>>,
+    /// Whether a copy goes to the route's mirror.
+    pub(crate) copy: bool,
+    /// Bytes of the path that the route's prefix covers.
+    pub(crate) matched_prefix: usize,
+    pub(crate) times: Times,
+    pub(crate) seen: Seen,
+}
+
+/// Names of this request in logs and traces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub(crate) request: RequestId,
+    /// What is sent upstream.
+    pub(crate) trace: TraceParent,
+}
+
+/// Moments of the exchange.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// The head was complete.
+    pub(crate) started: Mono,
+    /// Deadline of the whole.
+    pub(crate) deadline: Mono,
+    /// Time that the last connection took, where one was made.
+    pub(crate) connect_ns: Option<u64>,
+    /// The answer's head was complete.
+    pub(crate) answered: Option<Mono>,
+}
+
+/// What is recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Status of the answer that was begun; 0 for none.
+    pub(crate) status: u16,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) tries: u32,
+    pub(crate) reused: bool,
+    /// The last endpoint, as its service's index.
+    pub(crate) endpoint: Option<usize>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// Whether the request was counted by its service.
+    pub(crate) admitted: bool,
+}
+
+/// The objects that an exchange met, for the record.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Met<'p> {
+    pub(crate) route: Option<&'p RouteLive>,
+    pub(crate) service: Option<&'p ServiceLive>,
+}
+
+impl Exchange {
+    /// Ready for the next request; memory that only an unusual one needed is given back.
+    pub(crate) fn recycle(&mut self) {
+        self.up.recycle();
+        self.down.recycle();
+        self.held.clear();
+        self.held.shrink_to(64 * 1024);
+        self.answer_fields.clear();
+    }
+
+    fn begin(&mut self) {
+        self.held.clear();
+        self.held_all = false;
+        self.answer_fields.clear();
+        self.address = None;
+        self.ids = None;
+        self.upgrade = None;
+        self.copy = false;
+        self.matched_prefix = 0;
+        self.times = Times { deadline: Mono::NEVER, ..Times::default() };
+        self.seen = Seen::default();
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.request.framing != Framing::None
+    }
+}
+
+/// Serves one request, whose first bytes are there.
+pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, exchange: &mut Exchange) -> Next {
+    exchange.begin();
+    // The snapshot that answers this request. It is let go before a tunnel begins, so that a connection which stays open
+    // for days pins no old configuration.
+    let published = worker.published();
+    let Some(listener) = published.listener_at(client.address) else { return Next::Close };
+    match head::read(worker, client, exchange, listener).await {
+        head::Read::Head => {}
+        head::Read::Gone => return Next::Close,
+        head::Read::Refused(failure, why) => {
+            let mut met = Met::default();
+            let next = answer::refuse(worker, client, exchange, &mut met, failure, why).await;
+            record::finish(worker, client, exchange, listener, met);
+            return next;
+        }
+    }
+    let mut met = Met::default();
+    let outcome = match forward(worker, client, exchange, &published, listener, &mut met).await {
+        Ok(Outcome::Answered(upstream)) => {
+            pass::answer(worker, client, exchange, listener, &mut met, upstream).await
+        }
+        Ok(Outcome::Reply(reply)) => answer::reply(worker, client, exchange, &met, reply).await,
+        Err(Refusal { failure, why }) => {
+            answer::refuse(worker, client, exchange, &mut met, failure, why).await
+        }
+    };
+    admit::leave(exchange, met);
+    record::finish(worker, client, exchange, listener, met);
+    outcome
+}
+
+/// How far a request got.
+enum Outcome<'p> {
+    /// An endpoint's answer has begun: its head is in the exchange.
+    Answered(send::Answered<'p>),
+    /// Weir answers itself.
+    Reply(Reply),
+}
+
+/// A request that is not passed on.
+pub(crate) struct Refusal {
+    pub(crate) failure: Failure,
+    /// What a person should know beyond the failure's own words.
+    pub(crate) why: Why,
+}
+
+/// Details of a refusal, for its answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Why {
+    #[default]
+    Nothing,
+    Text(&'static str),
+    RetryAfter(std::time::Duration),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { failure, why: Why::Nothing }
+    }
+}
+
+async fn forward<'p>(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    published: &'p Snapshot,
+    listener: &ListenerLive,
+    met: &mut Met<'p>,
+) -> Result<Outcome<'p>, Refusal> {
+    route::prepare(worker, client, exchange, listener)?;
+    let route = route::choose(exchange, published, listener)?;
+    met.route = Some(route);
+    route::limit_body(exchange, listener, route)?;
+    for filter in &route.filters {
+        if let Some(reply) = filter.on_request(worker, client, exchange, route)? {
+            return Ok(Outcome::Reply(reply));
+        }
+    }
+    if let Some(reply) = answer::local(exchange, route, client) {
+        return Ok(Outcome::Reply(reply));
+    }
+    let service = admit::admit(worker, exchange, published, route, mono_now(), met)?;
+    exchange.times.deadline =
+        route.model.timeouts.request.map_or(Mono::NEVER, |span| exchange.times.started.after(span));
+    if let Some(mirror) = route.mirror.and_then(|slot| published.service(slot))
+        && exchange.copy
+    {
+        send::hold_body(client, exchange, listener, route.hold_bytes).await?;
+        copy_request(worker, exchange, mirror);
+    }
+    let answered = send::send(worker, client, exchange, listener, route, service).await?;
+    Ok(Outcome::Answered(answered))
+}

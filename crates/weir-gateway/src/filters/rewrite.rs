@@ -35,8 +35,7 @@ pub(crate) fn rewritten<'a>(rewrite: &PathRewrite, path: &'a [u8], prefix_len: u
             new
         }
         PathRewrite::Regex { pattern, with } => {
-            let replaced = pattern.regex().replace(path, with.as_bytes());
-            return match replaced {
+            return match pattern.replace(path, with) {
                 Cow::Borrowed(_) => Cow::Borrowed(path),
                 Cow::Owned(new) if is_path(&new) => Cow::Owned(new),
                 // A replacement that makes no path is not used: better the old path than a broken request.

@@ -5,10 +5,13 @@
 #![allow(clippy::print_stdout, reason = "what a chore prints is its result")]
 
 pub mod bench;
+pub mod dist;
+pub mod fuzz;
 pub mod peers;
 pub mod per_request;
 pub mod process;
 pub mod sys;
 pub mod table;
+pub mod test;
 pub mod tidy;
 pub mod workspace;

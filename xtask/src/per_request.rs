@@ -62,14 +62,18 @@ pub fn callgrind(options: &Options) -> Result<()> {
         println!("written to bench/callgrind.json");
         return Ok(());
     }
-    let text = fs::read_to_string(&file).context("no committed count; make one with `cargo xtask callgrind --bless`")?;
+    let text = fs::read_to_string(&file)
+        .context("no committed count; make one with `cargo xtask callgrind --bless`")?;
     let committed: Value = serde_json::from_str(&text)?;
-    let committed = committed["instructions_per_request"].as_f64().context("bench/callgrind.json holds no count")?;
+    let committed =
+        committed["instructions_per_request"].as_f64().context("bench/callgrind.json holds no count")?;
     let ratio = per_request / committed;
     let verdict = if ratio <= ALLOWED { "reached" } else { "MISSED" };
     println!("bar: instructions per request ≤ {ALLOWED} × {committed:.0}: {ratio:.3} {verdict}");
     if ratio > ALLOWED {
-        bail!("a request costs more than before; find out why, or accept it with `cargo xtask callgrind --bless`");
+        bail!(
+            "a request costs more than before; find out why, or accept it with `cargo xtask callgrind --bless`"
+        );
     }
     if ratio < 2.0 - ALLOWED {
         println!("a request costs less than before; keep that with `cargo xtask callgrind --bless`");
@@ -101,7 +105,10 @@ pub fn syscalls(options: &Options) -> Result<()> {
     }
     table.print();
     let verdict = if total <= SYSTEM_CALLS { "reached" } else { "MISSED" };
-    println!("bar: {}: system calls per keep-alive request ≤ {SYSTEM_CALLS}: {total:.2} {verdict}", options.of.name());
+    println!(
+        "bar: {}: system calls per keep-alive request ≤ {SYSTEM_CALLS}: {total:.2} {verdict}",
+        options.of.name()
+    );
     if options.of == Kind::Weir && total > SYSTEM_CALLS {
         bail!("a request costs more than {SYSTEM_CALLS} system calls");
     }
@@ -137,11 +144,11 @@ fn serve(
         pace: Pace::Count(u64::from(requests)),
         core: LOAD_CORE,
     };
-    let seen = Load::start(plan).wait(Duration::from_secs(120))?;
+    let seen = Load::start(plan).wait(Duration::from_mins(2))?;
     if seen.failures > 0 {
         bail!("{} of {requests} requests failed", seen.failures);
     }
-    let output = proxy.running.end(Duration::from_secs(60))?;
+    let output = proxy.running.end(Duration::from_mins(1))?;
     Ok(Served { output, dir })
 }
 

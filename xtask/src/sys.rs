@@ -46,7 +46,7 @@ pub fn raise_open_files() -> io::Result<()> {
 /// Sends a signal to one process.
 pub fn signal(pid: u32, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is passed. A process id of 0 or below would reach a whole group and is never passed.
-    unsafe { check(libc::kill(pid.max(2) as i32, signal)) }
+    unsafe { check(libc::kill(pid.max(2).cast_signed(), signal)) }
 }
 
 /// Clock ticks per second in `/proc/PID/stat`, and bytes per page in `/proc/PID/statm`.
@@ -103,7 +103,7 @@ impl Epoll {
     /// Waits until a socket is ready or the time is over; yields the tokens.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<impl Iterator<Item = usize> + '_> {
         let timeout = libc::timespec {
-            tv_sec: timeout.as_secs() as libc::time_t,
+            tv_sec: timeout.as_secs().cast_signed(),
             tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
         };
         // SAFETY: the kernel writes at most `events.len()` events; both pointers live through the call. It is called
@@ -113,7 +113,7 @@ impl Epoll {
                 libc::SYS_epoll_pwait2,
                 self.fd.as_raw_fd(),
                 self.events.as_mut_ptr(),
-                self.events.len() as libc::c_int,
+                self.events.len(),
                 &raw const timeout,
                 std::ptr::null::<libc::sigset_t>(),
                 0usize,

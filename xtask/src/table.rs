@@ -1,5 +1,7 @@
 //! Tables for a terminal that read as Markdown too.
 
+use std::fmt::Write as _;
+
 /// Rows of text under a heading. Columns are as wide as their widest cell; numbers stand to the right.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -34,13 +36,13 @@ impl Table {
                 let cell = cell(row, c);
                 let gap = " ".repeat(widths[c] - cell.chars().count());
                 let (before, after) = if right[c] { (gap.as_str(), "") } else { ("", gap.as_str()) };
-                text.push_str(&format!("| {before}{cell}{after} "));
+                let _ = write!(text, "| {before}{cell}{after} ");
             }
             text.push_str("|\n");
             if line == 0 {
                 for c in 0..columns {
                     let dashes = "-".repeat(widths[c] + 1);
-                    text.push_str(&if right[c] { format!("|{dashes}:") } else { format!("|{dashes}-") });
+                    let _ = write!(text, "|{dashes}{}", if right[c] { ':' } else { '-' });
                 }
                 text.push_str("|\n");
             }

@@ -82,7 +82,8 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn commit() -> String {
     let git = |args: &[&str]| output(Command::new("git").current_dir(root()).args(args)).ok();
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "unknown".into() };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.trim().is_empty());
+    let changed =
+        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.trim().is_empty());
     format!("{}{}", commit.trim(), if changed { " (changed)" } else { "" })
 }
 

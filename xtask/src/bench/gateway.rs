@@ -110,8 +110,8 @@ pub fn run(options: &Options) -> Result<()> {
     for case in CASES.iter().filter(|c| options.case.is_empty() || options.case.iter().any(|n| n == c.name)) {
         // In two minutes a rival is measured only where a bar names it.
         let kinds: Vec<_> = kinds.iter().copied().filter(|kind| !narrow || case.names(*kind)).collect();
-        let outcome = one_case(case, &kinds, &times, &origin, dir.path(), &mut problems)?;
-        report.add(case, outcome);
+        let outcome = one_case(case, &kinds, &times, &origin, dir.path(), &mut problems);
+        report.add(case, &outcome);
     }
     report.finish(options.json.as_deref(), options.record)?;
     if !problems.is_empty() {
@@ -127,7 +127,7 @@ fn one_case(
     origin: &Origin,
     dir: &Path,
     problems: &mut Vec<String>,
-) -> Result<Outcome> {
+) -> Outcome {
     eprintln!("bench: {}: {}", case.name, case.question);
     let mut outcome = Outcome::default();
     let setup = |table| Setup { tls: case.tls, logs: case.logs, ..Setup::plain(origin.address, table, dir) };
@@ -163,7 +163,7 @@ fn one_case(
         }
         eprintln!("bench: {}: round {} of {rounds}", case.name, round + 1);
     }
-    Ok(outcome)
+    outcome
 }
 
 fn contestant(
@@ -178,7 +178,8 @@ fn contestant(
     let requests = match work {
         Work::Download(size) => routes::requests(&table, size),
         Work::Upload => {
-            let head = "PUT /r0/upload HTTP/1.1\r\nHost: bench.example.com\r\nContent-Length: 1048576\r\n\r\n";
+            let head =
+                "PUT /r0/upload HTTP/1.1\r\nHost: bench.example.com\r\nContent-Length: 1048576\r\n\r\n";
             vec![[head.as_bytes(), &vec![b'u'; 1 << 20]].concat()]
         }
         _ => routes::requests(&table, ""),

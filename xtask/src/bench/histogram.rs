@@ -41,7 +41,7 @@ fn bucket(ns: u64) -> usize {
     if ns < PER_POWER {
         return ns as usize;
     }
-    let power = 63 - ns.leading_zeros();
+    let power = ns.ilog2();
     let shift = power - BITS;
     ((u64::from(shift + 1) << BITS) + ((ns >> shift) - PER_POWER)) as usize
 }

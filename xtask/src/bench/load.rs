@@ -71,7 +71,8 @@ impl Load {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || {
-            let result = sys::pin_current(plan.core).map_err(Into::into).and_then(|()| Driver::run(plan, &theirs));
+            let result =
+                sys::pin_current(plan.core).map_err(Into::into).and_then(|()| Driver::run(plan, &theirs));
             theirs.stop.store(true, Relaxed);
             result
         });
@@ -289,7 +290,9 @@ impl<'a> Driver<'a> {
             let mut body = count as u64;
             if connection.state == State::Head {
                 connection.head.extend_from_slice(&self.scratch[..count]);
-                let Some(end) = connection.head.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+                let Some(end) = connection.head.windows(4).position(|four| four == b"\r\n\r\n") else {
+                    continue;
+                };
                 let Some(answer) = Answer::read(&connection.head[..end + 4]) else { return self.fail(token) };
                 body = (connection.head.len() - end - 4) as u64;
                 connection.close = answer.close;

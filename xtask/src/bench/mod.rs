@@ -1,6 +1,7 @@
 //! End-to-end load, side by side with peers.
 
 pub(crate) mod case;
+pub mod edge_tls;
 pub mod gateway;
 mod histogram;
 pub(crate) mod load;

@@ -156,7 +156,9 @@ impl Connection {
         if self.body_left.is_none() {
             let before = self.head.len();
             self.head.extend_from_slice(bytes);
-            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else { return Some(()) };
+            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return Some(());
+            };
             let (choice, length) = read_head(&self.head[..end])?;
             self.answer = choice;
             self.body_left = Some(length);

@@ -49,7 +49,8 @@ pub(crate) struct Setup {
     pub(crate) routes: routes::Table,
     pub(crate) tls: bool,
     pub(crate) logs: bool,
-    pub(crate) pool: bool,
+    /// Idle connections to the origin that are kept; each request has its own where there is none.
+    pub(crate) pool: Option<u32>,
     pub(crate) upstream_tls: bool,
     /// A scratch folder; certificate, configurations, logs.
     pub(crate) dir: PathBuf,
@@ -74,7 +75,7 @@ impl Setup {
             routes,
             tls: false,
             logs: false,
-            pool: true,
+            pool: Some(256),
             upstream_tls: false,
             dir: dir.to_owned(),
             core: PROXY_CORE,
@@ -127,14 +128,19 @@ impl Setup {
             ("dir", self.dir.display().to_string()),
             ("cert", cert.display().to_string()),
             ("key", key.display().to_string()),
+            ("pool_size", self.pool.unwrap_or_default().to_string()),
             ("routes", lines),
         ];
         let text = self.fill(template, &values)?;
         let file = self.dir.join(template);
         fs::write(&file, text)?;
         let begin = Instant::now();
-        let mut running =
-            Running::start(kind.name(), &mut self.command(kind, &file)?, Some(self.core), &self.dir.join(kind.name()))?;
+        let mut running = Running::start(
+            kind.name(),
+            &mut self.command(kind, &file)?,
+            Some(self.core),
+            &self.dir.join(kind.name()),
+        )?;
         running.wait_for(address, Duration::from_secs(90))?;
         Ok(Proxy { address, running, start: begin.elapsed() })
     }
@@ -148,8 +154,8 @@ impl Setup {
             ("plain", !self.tls),
             ("logs", self.logs),
             ("quiet", !self.logs),
-            ("pool", self.pool),
-            ("nopool", !self.pool),
+            ("pool", self.pool.is_some()),
+            ("nopool", self.pool.is_none()),
             ("uptls", self.upstream_tls),
             ("upplain", !self.upstream_tls),
         ];

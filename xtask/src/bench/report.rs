@@ -35,7 +35,8 @@ impl Outcome {
 
     /// Ratios taken within rounds. `None` unless both were measured in every round.
     pub(crate) fn ratio(&self, of: &str, to: &str, metric: Metric) -> Option<Median> {
-        let values = |name: &str| self.values.iter().find(|((n, m), _)| *n == name && *m == metric).map(|(_, v)| v);
+        let values =
+            |name: &str| self.values.iter().find(|((n, m), _)| *n == name && *m == metric).map(|(_, v)| v);
         let (of, to) = (values(of)?, values(to)?);
         if of.len() != to.len() {
             return None;
@@ -92,7 +93,6 @@ impl Outcome {
 /// Three significant digits, or whole where large.
 pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
-        1000.0.. => format!("{value:.0}"),
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -103,8 +103,12 @@ impl Bar {
     /// How it stands, in a line; `None` where Weir or its rival was not measured.
     fn check(&self, outcome: &Outcome) -> Option<String> {
         let (measured, scale) = match self.against {
-            Some(rival) => (outcome.ratio("weir", rival, self.metric)?, format!("{:.2} × {rival}", self.limit)),
-            None => (outcome.median("weir", self.metric)?, format!("{} {}", self.limit, self.metric.name().1)),
+            Some(rival) => {
+                (outcome.ratio("weir", rival, self.metric)?, format!("{:.2} × {rival}", self.limit))
+            }
+            None => {
+                (outcome.median("weir", self.metric)?, format!("{} {}", self.limit, self.metric.name().1))
+            }
         };
         let verdict = if measured.value <= self.limit { "reached" } else { "MISSED" };
         Some(format!("bar: {}: {} ≤ {scale}: {measured} {verdict}", self.case, self.metric.name().0))
@@ -142,13 +146,15 @@ impl Report {
         Self { name, text, values: Vec::new(), bars: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, case: &Case, outcome: Outcome) {
-        let bars: Vec<_> = BARS.iter().filter(|bar| bar.case == case.name).filter_map(|b| b.check(&outcome)).collect();
-        self.section(&format!("{}: {}", case.name, case.question), &outcome.table(), &bars);
-        self.values.extend(outcome.json(case.name));
+    pub(crate) fn add(&mut self, case: &Case, outcome: &Outcome) {
+        let bars: Vec<_> =
+            BARS.iter().filter(|bar| bar.case == case.name).filter_map(|b| b.check(outcome)).collect();
+        let heading = format!("{}: {}", case.name, case.question);
+        self.section(&heading, &outcome.table(), &bars, outcome.json(case.name));
     }
 
-    pub(crate) fn section(&mut self, heading: &str, table: &str, bars: &[String]) {
+    pub(crate) fn section(&mut self, heading: &str, table: &str, bars: &[String], values: Vec<Value>) {
+        self.values.extend(values);
         let mut text = format!("\n## {heading}\n\n{table}");
         for bar in bars {
             let _ = write!(text, "\n{bar}\n");
@@ -156,10 +162,6 @@ impl Report {
         println!("{text}");
         self.text.push_str(&text);
         self.bars.extend_from_slice(bars);
-    }
-
-    pub(crate) fn value(&mut self, value: Value) {
-        self.values.push(value);
     }
 
     pub(crate) fn finish(self, json: Option<&Path>, record: bool) -> Result<()> {

@@ -64,12 +64,10 @@ impl Table {
         match self {
             Self::Ten => (0..10).map(|n| prefix(None, n)).collect(),
             Self::FiveThousand => (0..5000).map(|n| prefix(None, n)).collect(),
-            Self::Hosts => (0..50_000)
-                .map(|n| mixed(format!("host{}.example.com", n / 10), n % 10, n % 10))
-                .collect(),
-            Self::OneHost => {
-                (0..50_000).map(|n| mixed("one.example.com".to_owned(), n, n % 10)).collect()
+            Self::Hosts => {
+                (0..50_000).map(|n| mixed(format!("host{}.example.com", n / 10), n % 10, n % 10)).collect()
             }
+            Self::OneHost => (0..50_000).map(|n| mixed("one.example.com".to_owned(), n, n % 10)).collect(),
         }
     }
 }
@@ -85,7 +83,8 @@ pub(crate) fn requests(routes: &[Route], suffix: &str) -> Vec<Vec<u8>> {
     let get = |route: &Route| {
         let host = route.host.as_deref().unwrap_or("bench.example.com");
         let path = format!("{}{suffix}", route.sample);
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: weir-bench\r\nAccept: */*\r\n\r\n").into_bytes()
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: weir-bench\r\nAccept: */*\r\n\r\n")
+            .into_bytes()
     };
     order.into_iter().map(|at| get(&routes[at])).collect()
 }
@@ -129,7 +128,9 @@ pub(crate) fn haproxy(routes: &[Route], dir: &Path) -> Result<String> {
     }
     let key = if by_host { "base" } else { "path" };
     let mut text = String::new();
-    for (name, method, map) in [("exact", "map_str", exact), ("prefix", "map_beg", prefix), ("regex", "map_reg", regex)] {
+    for (name, method, map) in
+        [("exact", "map_str", exact), ("prefix", "map_beg", prefix), ("regex", "map_reg", regex)]
+    {
         if map.is_empty() {
             continue;
         }
@@ -161,7 +162,10 @@ pub(crate) fn envoy(routes: &[Route]) -> String {
                 PathIs::Prefix(path) => format!("path_separated_prefix: {path}"),
                 PathIs::Regex(regex) => format!("safe_regex: {{ regex: '{regex}' }}"),
             };
-            let _ = writeln!(text, "{indent}    - {{ match: {{ {place} }}, route: {{ cluster: origin, timeout: 0s }} }}");
+            let _ = writeln!(
+                text,
+                "{indent}    - {{ match: {{ {place} }}, route: {{ cluster: origin, timeout: 0s }} }}"
+            );
         }
     }
     text

@@ -19,7 +19,8 @@ impl Median {
             seed ^= seed << 17;
             values[(seed >> 16) as usize % values.len()]
         };
-        let mut medians: Vec<_> = (0..2000).map(|_| median(values.iter().map(|_| draw()).collect())).collect();
+        let mut medians: Vec<_> =
+            (0..2000).map(|_| median(values.iter().map(|_| draw()).collect())).collect();
         medians.sort_by(f64::total_cmp);
         Self { value, low: medians[50], high: medians[1949] }
     }

@@ -37,7 +37,7 @@ const UNSAFE: &[(&str, &str)] = &[
 const LONG: usize = 700;
 
 pub(super) fn check(files: &[File], findings: &mut Findings) {
-    for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
+    for file in files.iter().filter(|file| file.is("rs")) {
         let lines = file.text.lines().count();
         if lines > LONG {
             findings.warning(format!("{}: {lines} lines; which second idea lives in it?", file.path));
@@ -56,7 +56,8 @@ pub(super) fn check(files: &[File], findings: &mut Findings) {
     }
     for (path, _) in UNSAFE {
         if !files.iter().any(|file| file.path == *path) {
-            findings.problem(format!("{path} is listed as holding `unsafe` but is gone; take it off the list"));
+            findings
+                .problem(format!("{path} is listed as holding `unsafe` but is gone; take it off the list"));
         }
     }
 }
@@ -64,7 +65,7 @@ pub(super) fn check(files: &[File], findings: &mut Findings) {
 /// Checks the sources under `prefix` for calls that a pure crate may not make. Tests may.
 pub(super) fn check_pure(prefix: &str, files: &[File], findings: &mut Findings) {
     let test_file = |path: &str| path.ends_with("tests.rs") || path.contains("/tests/");
-    for file in files.iter().filter(|f| f.path.starts_with(prefix) && f.path.ends_with(".rs")) {
+    for file in files.iter().filter(|f| f.path.starts_with(prefix) && f.is("rs")) {
         if test_file(&file.path) {
             continue;
         }
@@ -100,7 +101,9 @@ fn names_std_module(code: &str, at: usize, word: &str) -> bool {
     let statement = &before[before.rfind(';').map_or(0, |end| end + 1)..];
     let grouped = statement.split_whitespace().collect::<String>();
     let grouped = grouped.strip_prefix("pub").unwrap_or(&grouped).starts_with("usestd::{");
-    before.ends_with("std::") || grouped || code[at + word.len()..].trim_start().starts_with("::") && !before.ends_with("::")
+    before.ends_with("std::")
+        || grouped
+        || code[at + word.len()..].trim_start().starts_with("::") && !before.ends_with("::")
 }
 
 fn line(code: &str, at: usize) -> usize {

@@ -6,17 +6,13 @@ use super::{File, Findings};
 use crate::workspace;
 
 pub(super) fn check(files: &[File], findings: &mut Findings) {
-    for file in files.iter().filter(|file| is_document(&file.path)) {
+    for file in files.iter().filter(|file| file.is("md")) {
         for (number, target) in links(&file.text) {
             if let Some(problem) = broken(file, target, files) {
                 findings.problem(format!("{}:{number}: the link to {target} {problem}", file.path));
             }
         }
     }
-}
-
-fn is_document(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension == "md")
 }
 
 /// Targets of `[text](target)` outside code, with their lines.
@@ -55,10 +51,11 @@ fn broken(file: &File, target: &str, files: &[File]) -> Option<String> {
         return Some("leads nowhere; is it relative to the document?".to_owned());
     }
     let anchor = anchor?;
-    let document = files.iter().find(|file| Path::new(&file.path) == path && is_document(&file.path))?;
+    let document = files.iter().find(|file| Path::new(&file.path) == path && file.is("md"))?;
     let known = document.text.lines().filter_map(heading);
     let mut known = known.map(|heading| slug(&heading));
-    (!known.any(|slug| slug == anchor)).then(|| format!("names a heading that {} does not have", document.path))
+    (!known.any(|slug| slug == anchor))
+        .then(|| format!("names a heading that {} does not have", document.path))
 }
 
 /// The path without `.` and `..`; `None` where it leaves the tree.

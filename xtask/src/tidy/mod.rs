@@ -40,6 +40,13 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
+impl File {
+    /// Whether the name ends in `.` and this.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        std::path::Path::new(&self.path).extension().is_some_and(|own| own == extension)
+    }
+}
+
 /// Checks the whole tree. An error lists all that is wrong.
 pub fn run() -> Result<()> {
     let files = tracked()?;
@@ -62,9 +69,12 @@ pub fn run() -> Result<()> {
 
 /// Files that git tracks, or would with the next `git add`; binary ones are left out.
 fn tracked() -> Result<Vec<File>> {
-    let list = workspace::output(
-        Command::new("git").current_dir(workspace::root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]),
-    )?;
+    let list = workspace::output(Command::new("git").current_dir(workspace::root()).args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
     let root = workspace::root();
     let read = |path: &str| {
         let text = fs::read(root.join(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;

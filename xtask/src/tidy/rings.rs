@@ -10,13 +10,31 @@ use crate::workspace;
 
 /// Crates that read clocks, randomness, files or sockets. Rings 0 and 1 take those as values.
 const OUTSIDE: &[&str] = &[
-    "tokio", "mio", "socket2", "hyper", "hyper-util", "rustls", "notify", "rand", "fastrand", "getrandom", "chrono",
-    "time", "tempfile", "tracing-subscriber", "reqwest", "async-std", "smol",
+    "tokio",
+    "mio",
+    "socket2",
+    "hyper",
+    "hyper-util",
+    "rustls",
+    "notify",
+    "rand",
+    "fastrand",
+    "getrandom",
+    "chrono",
+    "time",
+    "tempfile",
+    "tracing-subscriber",
+    "reqwest",
+    "async-std",
+    "smol",
 ];
 
 pub(super) fn check(files: &[File], findings: &mut Findings) -> Result<()> {
-    let metadata =
-        MetadataCommand::new().current_dir(workspace::root()).no_deps().other_options(["--offline".to_owned()]).exec()?;
+    let metadata = MetadataCommand::new()
+        .current_dir(workspace::root())
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()?;
     let mut rings = BTreeMap::new();
     for package in &metadata.packages {
         match ring(package) {
@@ -38,12 +56,11 @@ pub(super) fn check(files: &[File], findings: &mut Findings) -> Result<()> {
                     "{} (ring {own}) depends on {} (ring {other}): dependencies point inward only",
                     package.name, dependency.name
                 )),
-                Some(_) => {}
                 None if own <= 1 && OUTSIDE.contains(&dependency.name.as_str()) => findings.problem(format!(
                     "{} (ring {own}) depends on {}: rings 0 and 1 do no IO and read no clock; pass the value in",
                     package.name, dependency.name
                 )),
-                None => {}
+                Some(_) | None => {}
             }
             if own <= 1 && !package.features.is_empty() {
                 findings.problem(format!(

@@ -32,6 +32,10 @@ pub(super) fn prepare(
     listener: &ListenerLive,
 ) -> Result<(), Refusal> {
     name(worker, exchange);
+    // First of all, so that whatever refuses the request knows where its body ends: what follows a body that nobody read
+    // must never pass for a request.
+    let framing = exchange.request.framing;
+    exchange.up.start(framing, coding_of(framing), u64::MAX);
     let head = &mut exchange.request;
     if head.method == Method::Connect {
         return Err(refuse(FailureKind::Denied, "CONNECT is not served here"));

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use weir_emit::access::AccessLog;
 use weir_emit::metrics::{Columns, Counters, Family, Histograms, Registry};
-use weir_model::{Endpoint, EndpointAddress, Listener, Model, Route, Service, ServiceId};
+use weir_model::{AccessLogFormat, Endpoint, EndpointAddress, Listener, Model, Route, Service, ServiceId};
 use weir_route::RouteTable;
 use weir_traffic::{BreakerLive, Gate, Limiter, Picker};
 
@@ -102,8 +103,11 @@ impl Families {
                     .columns(Columns::Status),
             ),
             duration: registry.histograms(
-                Family::new("weir_request_duration_seconds", "From a request's head to its answer's end, by route.")
-                    .labels(&["route"]),
+                Family::new(
+                    "weir_request_duration_seconds",
+                    "From a request's head to its answer's end, by route.",
+                )
+                .labels(&["route"]),
             ),
             service_requests: registry.counters(
                 Family::new("weir_service_requests_total", "Requests by service and class of status.")
@@ -111,11 +115,15 @@ impl Families {
                     .columns(Columns::Status),
             ),
             service_duration: registry.histograms(
-                Family::new("weir_service_first_byte_seconds", "From a request's head to its answer's, by service.")
-                    .labels(&["service"]),
+                Family::new(
+                    "weir_service_first_byte_seconds",
+                    "From a request's head to its answer's, by service.",
+                )
+                .labels(&["service"]),
             ),
             retries: registry.counters(
-                Family::new("weir_service_retries_total", "Tries after the first, by service.").labels(&["service"]),
+                Family::new("weir_service_retries_total", "Tries after the first, by service.")
+                    .labels(&["service"]),
             ),
             connects: registry.counters(
                 Family::new("weir_service_connects_total", "Connections made to endpoints, by service.")
@@ -161,6 +169,7 @@ impl Assembler {
         previous: Option<&Snapshot>,
         addresses: &Addresses,
         secrets: Secrets,
+        access: Arc<AccessLog>,
     ) -> Result<Snapshot, AssembleError> {
         // What can fail comes first, so that no slot is taken for a snapshot that never comes to be.
         let listeners = listeners(&model, previous, secrets)?;
@@ -182,7 +191,8 @@ impl Assembler {
         let services = self.services(&model, previous, addresses, &client_tls);
         let routes = self.routes(&model, previous);
         let version = previous.map_or(1, |p| p.version + 1);
-        Ok(Snapshot { version, model, routes, services, listeners })
+        let logs_requests = model.access_log.format != AccessLogFormat::Off;
+        Ok(Snapshot { version, model, routes, services, listeners, access, logs_requests })
     }
 
     fn routes(&mut self, model: &Model, previous: Option<&Snapshot>) -> RouteTable<Arc<RouteLive>> {
@@ -219,7 +229,8 @@ impl Assembler {
             filters: Filter::of(route),
             hold_bytes: retries.max(copies),
             mirror: route.mirror.as_ref().map(|mirror| self.slots.of(mirror.service.clone())),
-            metrics: earlier.map_or_else(|| self.families.route(route.id.as_str()), |live| live.metrics.clone()),
+            metrics: earlier
+                .map_or_else(|| self.families.route(route.id.as_str()), |live| live.metrics.clone()),
         }
     }
 
@@ -272,7 +283,9 @@ impl Assembler {
             let name: Arc<str> = endpoint.address.to_string().into();
             match &endpoint.address {
                 EndpointAddress::Socket(address) => all.push((*address, name, endpoint.weight)),
-                EndpointAddress::Echo => all.extend(self.echo.map(|address| (address, name, endpoint.weight))),
+                EndpointAddress::Echo => {
+                    all.extend(self.echo.map(|address| (address, name, endpoint.weight)))
+                }
                 EndpointAddress::Name { host, port } => {
                     for address in addresses.get(&(host.clone(), *port)).into_iter().flatten() {
                         all.push((*address, name.clone(), endpoint.weight));
@@ -294,7 +307,9 @@ impl Assembler {
         let tls_kept = fresh_tls.is_none();
         let config = service.tls.as_ref().and_then(|_| {
             fresh_tls.cloned().or_else(|| {
-                old.and_then(|old| old.endpoints.first()).and_then(|e| e.tls.as_ref()).map(|tls| tls.config.clone())
+                old.and_then(|old| old.endpoints.first())
+                    .and_then(|e| e.tls.as_ref())
+                    .map(|tls| tls.config.clone())
             })
         });
         // A service whose endpoints all had no address has kept no configuration either: it is read again.
@@ -336,7 +351,10 @@ impl Assembler {
         }
         let weighted: Vec<Endpoint> = wanted
             .iter()
-            .map(|(address, _, weight)| Endpoint { address: EndpointAddress::Socket(*address), weight: *weight })
+            .map(|(address, _, weight)| Endpoint {
+                address: EndpointAddress::Socket(*address),
+                weight: *weight,
+            })
             .collect();
         let gate = old.map_or_else(|| Arc::new(Gate::new(None)), |old| old.gate.clone());
         gate.set_max(service.limits.max_requests);

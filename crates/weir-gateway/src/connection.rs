@@ -29,8 +29,12 @@ pub(crate) struct Client {
     pub(crate) timer: Timer,
     /// The listener's address: names the listener across changes of everything else about it.
     pub(crate) address: SocketAddr,
+    /// The listener as the last request found it.
+    pub(crate) listener: Arc<ListenerLive>,
     pub(crate) secure: bool,
     pub(crate) principal: Principal,
+    /// When its last exchange ended; none yet for a fresh one.
+    pub(crate) idle_since: Option<Mono>,
     /// The peer's address as it stands in `X-Forwarded-For`.
     pub(crate) peer_text: String,
 }
@@ -85,13 +89,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, peer: SocketAddr, 
     } else {
         Stream::Plain(tcp)
     };
-    drop(listener);
     let peer_text = principal.address.to_string();
-    let mut client =
-        Client { stream, buf: None, timer: Timer::default(), address, secure, principal, peer_text };
-    let mut fresh = true;
-    while wait_for_request(&worker, &mut client, fresh).await {
-        fresh = false;
+    let mut client = Client {
+        stream,
+        buf: None,
+        timer: Timer::default(),
+        address,
+        listener,
+        secure,
+        principal,
+        idle_since: None,
+        peer_text,
+    };
+    while wait_for_request(&worker, &mut client).await {
         let mut exchange = worker.take_exchange();
         let next = exchange::run(&worker, &mut client, &mut exchange).await;
         worker.give_exchange(exchange);
@@ -139,19 +149,13 @@ async fn handshake(tcp: TcpStream, listener: &ListenerLive, principal: &mut Prin
 
 /// Waits until bytes of a request are there. False when the connection should end instead: the client closed it, was idle
 /// for too long, the listener is gone, or the worker drains.
-async fn wait_for_request(worker: &Worker, client: &mut Client, fresh: bool) -> bool {
+async fn wait_for_request(worker: &Worker, client: &mut Client) -> bool {
     if client.has_more() {
         return true;
     }
     client.buf = None;
     client.stream.release_memory();
-    let Some(idle) = worker.published().listener_at(client.address).map(|l| {
-        // A connection that has not sent anything yet gets as long as a head may take, and no longer.
-        if fresh { l.model.timeouts.head } else { l.model.timeouts.idle }
-    }) else {
-        return false;
-    };
-    let mut deadline: Option<Mono> = None;
+    let mut armed = false;
     poll_fn(|cx| {
         if client.stream.poll_readable(cx).is_ready() {
             return Poll::Ready(true);
@@ -159,12 +163,16 @@ async fn wait_for_request(worker: &Worker, client: &mut Client, fresh: bool) -> 
         if worker.is_draining() {
             return Poll::Ready(false);
         }
-        // The clock is read, and the listener looked up, only when there is nothing better to do.
-        if deadline.is_none() {
-            deadline = Some(mono_now().after(idle));
-            client.timer.set(deadline.unwrap_or(Mono::NEVER));
-        } else if worker.published().listener_at(client.address).is_none() {
-            return Poll::Ready(false);
+        let published = worker.published();
+        let Some(listener) = published.listener_at(client.address) else { return Poll::Ready(false) };
+        if !armed {
+            armed = true;
+            let timeouts = &listener.model.timeouts;
+            client.timer.set(match client.idle_since {
+                Some(since) => since.after(timeouts.idle),
+                // A connection that has not sent anything yet gets as long as a head may take, and no longer.
+                None => mono_now().after(timeouts.head),
+            });
         }
         if client.timer.poll_expired(cx) { Poll::Ready(false) } else { Poll::Pending }
     })

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use weir_emit::access::{self, AccessLog};
+use weir_emit::access::{AccessLog, Format, Settings, Target, Totals};
+use weir_emit::logging::Colour;
 use weir_emit::metrics::{Columns, Family, Registry};
 use weir_http::{BindError, mono_now};
 use weir_model::{AccessLogFormat, Model};
@@ -68,7 +69,7 @@ pub struct Gateway {
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    access: AccessLog,
+    access_totals: Totals,
     shared: Arc<Shared>,
     current: ArcSwap<Snapshot>,
     inboxes: Vec<mpsc::Sender<Order>>,
@@ -96,19 +97,23 @@ impl Gateway {
             assembler.echo = Some(echo::start()?);
         }
         let addresses = resolve::first(&model).await;
-        let snapshot = Arc::new(assembler.assemble(model, None, &addresses, Secrets::Keep)?);
-        let access = open_access_log(&snapshot.model, &registry)?;
+        let access_totals = Totals::default();
+        access_totals.register(&registry);
+        let access = Arc::new(open_access_log(&model, &access_totals)?);
+        let snapshot = Arc::new(assembler.assemble(model, None, &addresses, Secrets::Keep, access)?);
         let mut seed = seed();
         let shared = Arc::new(Shared {
             workers,
             limits: GcraTable::new(LIMIT_CELLS),
             key_hasher: KeyHasher::seeded(seed.next_u64(), seed.next_u64()),
-            access_log: snapshot.model.access_log.format != AccessLogFormat::Off,
             unrouted: assembler.unrouted(),
             failures: registry
                 .counters(
-                    Family::new("weir_failures_total", "Requests that did not get the answer they asked for.")
-                        .columns(Columns::Failure),
+                    Family::new(
+                        "weir_failures_total",
+                        "Requests that did not get the answer they asked for.",
+                    )
+                    .columns(Columns::Failure),
                 )
                 .series(&[]),
             tunnels: AtomicU32::new(0),
@@ -124,20 +129,21 @@ impl Gateway {
         for index in 0..workers {
             let (sender, inbox) = mpsc::channel(INBOX);
             let metrics = registry.worker(index).ok_or(GatewayError::Stopping)?;
-            let (shared, snapshot, buffer) = (shared.clone(), snapshot.clone(), access.buffer());
+            let (shared, snapshot) = (shared.clone(), snapshot.clone());
             let seed = seed.next_u64();
-            let thread = std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(move || {
-                if let Err(error) = worker::run(index, shared, metrics, buffer, snapshot, seed, inbox) {
-                    tracing::error!(worker = index, %error, "a worker could not start");
-                }
-            })?;
+            let thread =
+                std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(move || {
+                    if let Err(error) = worker::run(index, shared, metrics, snapshot, seed, inbox) {
+                        tracing::error!(worker = index, %error, "a worker could not start");
+                    }
+                })?;
             inboxes.push(sender);
             threads.push(thread);
         }
         let gateway = Self {
             inner: Arc::new(Inner {
                 registry,
-                access,
+                access_totals,
                 shared,
                 current: ArcSwap::from(snapshot.clone()),
                 inboxes,
@@ -170,8 +176,8 @@ impl Gateway {
     }
 
     /// The access log, to be reopened or flushed.
-    pub fn access_log(&self) -> &AccessLog {
-        &self.inner.access
+    pub fn access_log(&self) -> Arc<AccessLog> {
+        self.inner.current.load().access.clone()
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -201,7 +207,8 @@ impl Gateway {
         let mut state = self.inner.state.lock().await;
         let current = self.inner.current.load_full();
         let model = current.model.clone();
-        let mut applied = self.put_in_force(&mut state, &current, model, Secrets::ReadAgain, received).await?;
+        let mut applied =
+            self.put_in_force(&mut state, &current, model, Secrets::ReadAgain, received).await?;
         applied.changes.push("certificates and keys read again".into());
         Ok(applied)
     }
@@ -245,8 +252,13 @@ impl Gateway {
                 fresh.push((listener.address, sockets));
             }
         }
+        let access = if model.access_log == current.model.access_log {
+            current.access.clone()
+        } else {
+            Arc::new(open_access_log(&model, &self.inner.access_totals)?)
+        };
         let State { assembler, addresses, .. } = &mut *state;
-        let snapshot = Arc::new(assembler.assemble(model, Some(current), addresses, secrets)?);
+        let snapshot = Arc::new(assembler.assemble(model, Some(current), addresses, secrets, access)?);
         let new: Vec<SocketAddr> = fresh.iter().map(|(address, _)| *address).collect();
         state.sockets.extend(fresh);
         self.publish(state, &snapshot, &new).await?;
@@ -314,14 +326,12 @@ impl Gateway {
             }
         })
         .await;
-        self.inner.access.flush(Duration::from_secs(2));
+        self.access_log().flush(Duration::from_secs(2));
         begun.elapsed() < longest || longest.is_zero()
     }
 }
 
-fn open_access_log(model: &Model, registry: &Registry) -> Result<AccessLog, GatewayError> {
-    use weir_emit::access::{Format, Settings, Target, Totals};
-    use weir_emit::logging::Colour;
+fn open_access_log(model: &Model, totals: &Totals) -> Result<AccessLog, GatewayError> {
     let log = &model.access_log;
     let colour = if log.file.is_some() { Colour::Off } else { Colour::of(&std::io::stdout()) };
     let format = match log.format {
@@ -336,9 +346,7 @@ fn open_access_log(model: &Model, registry: &Registry) -> Result<AccessLog, Gate
         Some(path) => Target::File(path.clone()),
         None => Target::Stdout,
     };
-    let totals = Totals::default();
-    totals.register(registry);
-    access::AccessLog::start(Settings::new(target, format), &totals).map_err(GatewayError::AccessLog)
+    AccessLog::start(Settings::new(target, format), totals).map_err(GatewayError::AccessLog)
 }
 
 /// A generator seeded by the operating system, by way of the standard library's own source of hash keys.

@@ -22,7 +22,9 @@ pub(crate) fn start() -> std::io::Result<SocketAddr> {
             tokio::spawn(async move {
                 let service = service_fn(echo);
                 // A connection that breaks ends its task; there is nobody else to tell.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(tcp), service)
+                    .await;
             });
         }
     });
@@ -46,8 +48,9 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::
     bytes.extend_from_slice(&body);
     let mut response = Response::new(Full::new(Bytes::from(bytes)));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        hyper::header::CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     Ok(response)
 }

@@ -228,7 +228,9 @@ impl Flow {
     /// Bytes at the front of the buffer that may go to the sink as they are.
     fn straight(&self, buf: &Buf) -> usize {
         match (&self.source, self.coding) {
-            (Source::Length(left), Coding::Identity) => buf.len().min(usize::try_from(*left).unwrap_or(usize::MAX)),
+            (Source::Length(left), Coding::Identity) => {
+                buf.len().min(usize::try_from(*left).unwrap_or(usize::MAX))
+            }
             (Source::UntilClose, Coding::Identity) => buf.len(),
             _ => 0,
         }
@@ -284,7 +286,12 @@ impl Flow {
         }
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, src: &mut Stream, buf: &mut Buf) -> Poll<Result<(), FlowError>> {
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        src: &mut Stream,
+        buf: &mut Buf,
+    ) -> Poll<Result<(), FlowError>> {
         loop {
             match src.try_read(buf.space()) {
                 Ok(0) if matches!(self.source, Source::UntilClose) => {
@@ -328,20 +335,22 @@ impl Flow {
                         self.stage_end();
                     }
                 }
-                Source::Chunked(decoder) => match decoder.next(buf.data()).map_err(|_| FlowError::Malformed)? {
-                    Chunk::Data { skip, len } => {
-                        buf.consume(skip);
-                        if len > 0 {
-                            self.encode(&buf.data()[..len]);
-                            buf.consume(len);
-                            self.took(len)?;
+                Source::Chunked(decoder) => {
+                    match decoder.next(buf.data()).map_err(|_| FlowError::Malformed)? {
+                        Chunk::Data { skip, len } => {
+                            buf.consume(skip);
+                            if len > 0 {
+                                self.encode(&buf.data()[..len]);
+                                buf.consume(len);
+                                self.took(len)?;
+                            }
+                        }
+                        Chunk::End { skip } => {
+                            buf.consume(skip);
+                            self.source = Source::Trailers;
                         }
                     }
-                    Chunk::End { skip } => {
-                        buf.consume(skip);
-                        self.source = Source::Trailers;
-                    }
-                },
+                }
                 Source::Trailers => {
                     let limits = Limits { head_bytes: BUF_BYTES / 2, ..Limits::default() };
                     match parse_trailers(buf.data(), &limits, &mut self.trailers) {

@@ -12,19 +12,22 @@ use crate::snapshot::Snapshot;
 
 /// Registers all gauges of a gateway. They hold the gateway, as long as the registry lives.
 pub(crate) fn register(gateway: &Gateway) {
-    let add = |kind, name, help, labels: &'static [&'static str], read: fn(&Gateway, &Snapshot, &mut Samples)| {
-        let gateway = gateway.clone();
-        let family = Family::new(name, help).labels(labels);
-        gateway
-            .registry()
-            .clone()
-            .collect(kind, family, move |samples| read(&gateway, &gateway.snapshot(), samples))
-            .forever();
-    };
+    let add =
+        |kind, name, help, labels: &'static [&'static str], read: fn(&Gateway, &Snapshot, &mut Samples)| {
+            let gateway = gateway.clone();
+            let family = Family::new(name, help).labels(labels);
+            gateway
+                .registry()
+                .clone()
+                .collect(kind, family, move |samples| read(&gateway, &gateway.snapshot(), samples))
+                .forever();
+        };
     add(Kind::Gauge, "weir_snapshot_version", "Number of the snapshot in force.", &[], |_, s, out| {
         out.push(&[], s.version as f64);
     });
-    add(Kind::Gauge, "weir_routes", "Routes in force.", &[], |_, s, out| out.push(&[], s.routes.len() as f64));
+    add(Kind::Gauge, "weir_routes", "Routes in force.", &[], |_, s, out| {
+        out.push(&[], s.routes.len() as f64)
+    });
     add(Kind::Gauge, "weir_tunnels", "Open upgraded connections.", &[], |g, _, out| {
         out.push(&[], f64::from(g.shared().tunnels.load(Ordering::Relaxed)));
     });
@@ -85,7 +88,9 @@ pub(crate) fn register(gateway: &Gateway) {
         "weir_service_retries_in_flight",
         "Retries in flight, by service.",
         &["service"],
-        |_, s, out| each_service(s, |s| out.push(&[s.model.id.as_str()], f64::from(s.retry_budget.retrying()))),
+        |_, s, out| {
+            each_service(s, |s| out.push(&[s.model.id.as_str()], f64::from(s.retry_budget.retrying())))
+        },
     );
     add(
         Kind::Gauge,

@@ -12,6 +12,7 @@
 //! Deliberately unknown here: how configuration is written down, and where changes come from (files and signals are the
 //! binary's; the admin interface calls [`Gateway::change`] like everybody else).
 
+pub mod admin;
 mod assemble;
 mod connection;
 mod control;
@@ -29,6 +30,7 @@ mod shared;
 mod snapshot;
 mod worker;
 
+pub use admin::report;
 pub use assemble::AssembleError;
 pub use control::{Applied, Gateway, GatewayError};
 pub use secrets::{SecretError, secret_files};

@@ -16,8 +16,12 @@ fn said(service: &ServiceId, endpoint: Option<&str>, transition: Transition) {
         None => format!("service {service}"),
     };
     match transition {
-        Transition::Opened { by_probe: false } => tracing::warn!("{whose}: breaker opened: too many failures"),
-        Transition::Opened { by_probe: true } => tracing::warn!("{whose}: breaker opened again: a probe failed"),
+        Transition::Opened { by_probe: false } => {
+            tracing::warn!("{whose}: breaker opened: too many failures")
+        }
+        Transition::Opened { by_probe: true } => {
+            tracing::warn!("{whose}: breaker opened again: a probe failed")
+        }
         Transition::HalfOpened => tracing::info!("{whose}: breaker half-open: probes pass"),
         Transition::Closed => tracing::info!("{whose}: breaker closed: probes succeeded"),
     }

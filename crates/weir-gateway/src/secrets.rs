@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_http::tls::{
-    self, CertificateSpec, ClientSpec, ClientTlsConfig, Pem, ServerSpec, ServerTlsConfig, Sessions, TlsConfigError,
+    self, CertificateSpec, ClientSpec, ClientTlsConfig, Pem, ServerSpec, ServerTlsConfig, Sessions,
+    TlsConfigError,
 };
 use weir_model::{ClientAuth, ClientTls, Model, SecretRef, ServerTls, VerifyServer};
 
@@ -44,7 +45,10 @@ fn read(secret: &SecretRef) -> Result<Pem, SecretError> {
 }
 
 /// A listener's TLS. `sessions` are those of the configuration it replaces.
-pub(crate) fn server(model: &ServerTls, sessions: Option<Sessions>) -> Result<Arc<ServerTlsConfig>, SecretError> {
+pub(crate) fn server(
+    model: &ServerTls,
+    sessions: Option<Sessions>,
+) -> Result<Arc<ServerTlsConfig>, SecretError> {
     let certificates = model
         .certificates
         .iter()

@@ -14,8 +14,6 @@ pub(crate) struct Shared {
     /// Buckets of all keyed limits.
     pub(crate) limits: GcraTable,
     pub(crate) key_hasher: KeyHasher,
-    /// Whether access records are written at all.
-    pub(crate) access_log: bool,
     /// Series of requests that no route matched.
     pub(crate) unrouted: RouteMetrics,
     pub(crate) failures: Counter,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use weir_emit::access::AccessLog;
 use weir_model::Model;
 use weir_route::RouteTable;
 
@@ -18,6 +19,10 @@ pub(crate) struct Snapshot {
     /// By slot. A slot belongs to one service for as long as the service exists, under whatever definition.
     pub(crate) services: Vec<Option<Arc<ServiceLive>>>,
     pub(crate) listeners: Vec<Arc<ListenerLive>>,
+    /// Where access records go.
+    pub(crate) access: Arc<AccessLog>,
+    /// Whether there are any.
+    pub(crate) logs_requests: bool,
 }
 
 impl Snapshot {

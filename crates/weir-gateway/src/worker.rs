@@ -29,8 +29,11 @@ use crate::pool::Pools;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
-/// How often idle connections are looked at and buffered records handed on.
+/// How often idle connections are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How often access records are handed on that wait in a worker's buffer: a person watches them come.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// Pause after accepting failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -85,6 +88,11 @@ struct Connections {
 }
 
 impl Worker {
+    /// Whether access records are written at all.
+    pub(crate) fn logs_requests(&self) -> bool {
+        self.published.borrow().logs_requests
+    }
+
     pub(crate) fn published(&self) -> Published {
         self.published.borrow().clone()
     }
@@ -163,7 +171,6 @@ pub(crate) fn run(
     index: usize,
     shared: Arc<Shared>,
     metrics: metrics::Worker,
-    access: AccessBuffer,
     snapshot: Arc<Snapshot>,
     seed: u64,
     inbox: mpsc::Receiver<Order>,
@@ -179,7 +186,7 @@ pub(crate) fn run(
         metrics,
         pools: RefCell::default(),
         rng: RefCell::new(Rng::seeded(seed)),
-        access: RefCell::new(access),
+        access: RefCell::new(snapshot.access.buffer()),
         copies: Cell::new(0),
         published: RefCell::new(Rc::new(snapshot)),
         cursors: RefCell::default(),
@@ -198,6 +205,8 @@ async fn serve(worker: Rc<Worker>, mut inbox: mpsc::Receiver<Order>) {
     let mut acceptors: HashMap<SocketAddr, AbortHandle> = HashMap::new();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut flush = tokio::time::interval(FLUSH);
+    flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
@@ -214,6 +223,9 @@ async fn serve(worker: Rc<Worker>, mut inbox: mpsc::Receiver<Order>) {
                 }
             },
             _ = sweep.tick() => tick(&worker),
+            _ = flush.tick(), if worker.logs_requests() => {
+                worker.access.borrow_mut().flush_if_older(mono_now());
+            }
         }
     }
 }
@@ -228,7 +240,6 @@ fn tick(worker: &Worker) {
     worker.wall.wall.set(wall_now());
     *worker.date.borrow_mut() = http_date();
     worker.pools.borrow_mut().sweep(now, worker.shared.workers > 1);
-    worker.access.borrow_mut().flush_if_older(now);
 }
 
 fn publish(
@@ -239,6 +250,10 @@ fn publish(
 ) {
     let addresses: Vec<SocketAddr> = snapshot.listeners().map(|l| l.model.address).collect();
     let listeners_left = acceptors.keys().any(|address| !addresses.contains(address));
+    if !Arc::ptr_eq(&worker.published().access, &snapshot.access) {
+        // What the old buffer holds is handed over when it is dropped.
+        *worker.access.borrow_mut() = snapshot.access.buffer();
+    }
     *worker.published.borrow_mut() = Rc::new(snapshot);
     worker.pools.borrow_mut().drop_retired();
     acceptors.retain(|address, acceptor| {

@@ -1,19 +1,20 @@
 //! Step 4: choose the service, and ask whether it takes one more.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weir_model::{Failure, FailureKind, Mono, Phase};
 use weir_traffic::{Outcome, Pass};
 
 use super::{Exchange, Met, Refusal, Why};
-use crate::live::{ActionLive, RouteLive, ServiceLive};
+use crate::live::{ActionLive, EndpointLive, RouteLive, ServiceLive};
 use crate::report;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
 /// A service that has let the request in; left again with [`leave`].
 pub(super) struct Admitted<'p> {
-    pub(super) service: &'p ServiceLive,
+    pub(super) service: &'p Arc<ServiceLive>,
     pub(super) pass: Option<Pass>,
 }
 
@@ -24,16 +25,14 @@ pub(super) fn admit<'p>(
     exchange: &mut Exchange,
     published: &'p Snapshot,
     route: &'p RouteLive,
-    now: Mono,
     met: &mut Met<'p>,
 ) -> Result<Admitted<'p>, Refusal> {
+    let now = exchange.times.started;
     let ActionLive::Forward { choice, slots } = &route.action else {
         return Err(Failure::new(FailureKind::Internal, Phase::Route).into());
     };
     let slot = if slots.len() == 1 { slots[0] } else { slots[choice.pick(&mut worker.rng.borrow_mut())] };
-    let service = published
-        .service(slot)
-        .ok_or(Failure::new(FailureKind::NoEndpoint, Phase::Route))?;
+    let service = published.service(slot).ok_or(Failure::new(FailureKind::NoEndpoint, Phase::Route))?;
     met.service = Some(service);
     match enter(worker, exchange, service, now) {
         Err(refusal) if refusal.failure.kind == FailureKind::BreakerOpen => {
@@ -51,14 +50,19 @@ pub(super) fn admit<'p>(
 fn enter<'p>(
     worker: &Worker,
     exchange: &mut Exchange,
-    service: &'p ServiceLive,
+    service: &'p Arc<ServiceLive>,
     now: Mono,
 ) -> Result<Admitted<'p>, Refusal> {
     let shared = &worker.shared;
     for limiter in &service.limiters {
         let key = limiter.key().and_then(|key| crate::filters::key_of(exchange, key));
         let verdict = limiter.check(&shared.limits, &shared.key_hasher, key.as_deref(), now);
-        crate::filters::describe_limit(service.model.id.as_str(), limiter, &verdict, &mut exchange.answer_fields);
+        crate::filters::describe_limit(
+            service.model.id.as_str(),
+            limiter,
+            &verdict,
+            &mut exchange.answer_fields,
+        );
         crate::filters::check_limit(&verdict)?;
     }
     let mut pass = None;
@@ -92,22 +96,22 @@ pub(super) fn leave(exchange: &mut Exchange, met: Met<'_>) {
 }
 
 /// Counts a request in flight at an endpoint for as long as it lives, where the balancer wants to know.
-pub(super) struct InFlight<'a>(Option<&'a std::sync::atomic::AtomicU32>);
+pub(super) struct InFlight(Option<Arc<EndpointLive>>);
 
-impl<'a> InFlight<'a> {
-    pub(super) fn at(service: &'a ServiceLive, endpoint: usize) -> Self {
-        let count = service.counts_load.then(|| &service.endpoints[endpoint].in_flight);
-        if let Some(count) = count {
-            count.fetch_add(1, Ordering::Relaxed);
+impl InFlight {
+    pub(super) fn at(service: &ServiceLive, endpoint: usize) -> Self {
+        let counted = service.counts_load.then(|| service.endpoints[endpoint].clone());
+        if let Some(endpoint) = &counted {
+            endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
         }
-        Self(count)
+        Self(counted)
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        if let Some(count) = self.0 {
-            count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(endpoint) = &self.0 {
+            endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

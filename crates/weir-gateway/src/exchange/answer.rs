@@ -146,7 +146,7 @@ pub(super) async fn reply(
         exchange.seen.bytes_out = bytes.len() as u64;
     }
     exchange.seen.status = reply.status;
-    match flush(worker, client, exchange).await {
+    match flush(client, exchange).await {
         Ok(()) if keep => Next::Request,
         Ok(()) if read => Next::Close,
         Ok(()) => Next::Linger,
@@ -157,11 +157,8 @@ pub(super) async fn reply(
     }
 }
 
-async fn flush(worker: &Worker, client: &mut Client, exchange: &mut Exchange) -> Result<(), Failure> {
-    let pause = worker
-        .published()
-        .listener_at(client.address)
-        .map_or(std::time::Duration::from_secs(10), |l| l.model.timeouts.send);
+async fn flush(client: &mut Client, exchange: &mut Exchange) -> Result<(), Failure> {
+    let pause = client.listener.model.timeouts.send;
     let mut armed = false;
     poll_fn(|cx| match exchange.down.poll_flush(cx, &mut client.stream) {
         Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
@@ -191,11 +188,11 @@ fn swallow_body(client: &mut Client, exchange: &mut Exchange) -> bool {
 }
 
 /// Answers a request that is not passed on, in words that name the reason.
-pub(super) async fn refuse<'p>(
+pub(super) async fn refuse(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,
-    met: &mut Met<'p>,
+    met: &Met<'_>,
     failure: Failure,
     why: Why,
 ) -> Next {
@@ -275,10 +272,8 @@ fn explain(
     }
     if failure.kind == FailureKind::NoRoute && client.principal.peer.ip().to_canonical().is_loopback() {
         let published = worker.published();
-        if let Some(listener) = published.listener_at(client.address)
-            && let Some(nearest) =
-                published.routes.nearest(&Request { listener: &listener.model.id, head: &exchange.request })
-        {
+        let request = Request { listener: &client.listener.model.id, head: &exchange.request };
+        if let Some(nearest) = published.routes.nearest(&request) {
             let _ = write!(body, "\nnearest: {nearest}");
         }
     }

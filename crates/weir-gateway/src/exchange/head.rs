@@ -11,7 +11,6 @@ use weir_model::{Failure, FailureKind, Mono, Phase};
 use super::{Exchange, Why};
 use crate::connection::Client;
 use crate::live::ListenerLive;
-use crate::worker::Worker;
 
 /// What came of it.
 pub(super) enum Read {
@@ -25,12 +24,7 @@ pub(super) enum Read {
 
 /// Reads until the head is complete. The clock runs from its first byte; a slow sender holds a buffer for that long and
 /// nothing else.
-pub(super) async fn read(
-    _worker: &Worker,
-    client: &mut Client,
-    exchange: &mut Exchange,
-    listener: &ListenerLive,
-) -> Read {
+pub(super) async fn read(client: &mut Client, exchange: &mut Exchange, listener: &ListenerLive) -> Read {
     let limits = &listener.head_limits;
     let mut deadline: Option<Mono> = None;
     // Bytes that were looked at in vain: another look is worth while once a further line has come.

@@ -15,12 +15,14 @@ mod route;
 mod send;
 mod tunnel;
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
 
 use weir_emit::ids::{RequestId, TraceParent};
 use weir_head::{Framing, RequestHead, ResponseHead};
-use weir_http::mono_now;
 use weir_model::{Failure, Mono};
 
 pub(crate) use answer::Reply;
@@ -95,6 +97,8 @@ pub(crate) struct Times {
     pub(crate) connect_ns: Option<u64>,
     /// The answer's head was complete.
     pub(crate) answered: Option<Mono>,
+    /// The exchange ended.
+    pub(crate) finished: Mono,
 }
 
 /// What is recorded.
@@ -116,8 +120,8 @@ pub(crate) struct Seen {
 /// The objects that an exchange met, for the record.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Met<'p> {
-    pub(crate) route: Option<&'p RouteLive>,
-    pub(crate) service: Option<&'p ServiceLive>,
+    pub(crate) route: Option<&'p Arc<RouteLive>>,
+    pub(crate) service: Option<&'p Arc<ServiceLive>>,
 }
 
 impl Exchange {
@@ -151,39 +155,64 @@ impl Exchange {
 /// Serves one request, whose first bytes are there.
 pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, exchange: &mut Exchange) -> Next {
     exchange.begin();
-    // The snapshot that answers this request. It is let go before a tunnel begins, so that a connection which stays open
-    // for days pins no old configuration.
+    // The snapshot that answers this request.
     let published = worker.published();
-    let Some(listener) = published.listener_at(client.address) else { return Next::Close };
-    match head::read(worker, client, exchange, listener).await {
+    let gone = published.listener_at(client.address).is_none();
+    if let Some(listener) = published.listener_at(client.address)
+        && !Arc::ptr_eq(listener, &client.listener)
+    {
+        client.listener = listener.clone();
+    }
+    let listener = client.listener.clone();
+    match head::read(client, exchange, &listener).await {
         head::Read::Head => {}
         head::Read::Gone => return Next::Close,
         head::Read::Refused(failure, why) => {
-            let mut met = Met::default();
-            let next = answer::refuse(worker, client, exchange, &mut met, failure, why).await;
-            record::finish(worker, client, exchange, listener, met);
+            let met = Met::default();
+            let next = answer::refuse(worker, client, exchange, &met, failure, why).await;
+            record::finish(worker, client, exchange, &listener, met);
             return next;
         }
     }
+    // A listener that was taken away serves the request that is here already, and no further one.
+    exchange.request.keep_alive &= !gone;
     let mut met = Met::default();
-    let outcome = match forward(worker, client, exchange, &published, listener, &mut met).await {
-        Ok(Outcome::Answered(upstream)) => {
-            pass::answer(worker, client, exchange, listener, &mut met, upstream).await
-        }
+    let next = match forward(worker, client, exchange, &published, &listener, &mut met).await {
+        Ok(Outcome::Answered(answered)) => match pass::begin(worker, exchange, &listener, met, answered) {
+            Ok(pass::Begun::Passing(mut passing)) => {
+                let at_once = poll_fn(|cx| Poll::Ready(passing.poll(cx, client, exchange))).await;
+                match at_once {
+                    Poll::Ready(result) => passing.finish(worker, exchange, result),
+                    Poll::Pending => {
+                        // It takes longer: only what it met is kept, so that a slow download pins no old configuration.
+                        let (route, service) = (met.route.cloned(), met.service.cloned());
+                        drop(published);
+                        let result = poll_fn(|cx| passing.poll(cx, client, exchange)).await;
+                        let met = Met { route: route.as_ref(), service: service.as_ref() };
+                        let next = passing.finish(worker, exchange, result);
+                        admit::leave(exchange, met);
+                        record::finish(worker, client, exchange, &listener, met);
+                        return next;
+                    }
+                }
+            }
+            Ok(pass::Begun::Switched(tunnel)) => Next::Tunnel(tunnel),
+            Err(Refusal { failure, why }) => {
+                answer::refuse(worker, client, exchange, &met, failure, why).await
+            }
+        },
         Ok(Outcome::Reply(reply)) => answer::reply(worker, client, exchange, &met, reply).await,
-        Err(Refusal { failure, why }) => {
-            answer::refuse(worker, client, exchange, &mut met, failure, why).await
-        }
+        Err(Refusal { failure, why }) => answer::refuse(worker, client, exchange, &met, failure, why).await,
     };
     admit::leave(exchange, met);
-    record::finish(worker, client, exchange, listener, met);
-    outcome
+    record::finish(worker, client, exchange, &listener, met);
+    next
 }
 
 /// How far a request got.
-enum Outcome<'p> {
+enum Outcome {
     /// An endpoint's answer has begun: its head is in the exchange.
-    Answered(send::Answered<'p>),
+    Answered(send::Answered),
     /// Weir answers itself.
     Reply(Reply),
 }
@@ -217,7 +246,7 @@ async fn forward<'p>(
     published: &'p Snapshot,
     listener: &ListenerLive,
     met: &mut Met<'p>,
-) -> Result<Outcome<'p>, Refusal> {
+) -> Result<Outcome, Refusal> {
     route::prepare(worker, client, exchange, listener)?;
     let route = route::choose(exchange, published, listener)?;
     met.route = Some(route);
@@ -230,7 +259,7 @@ async fn forward<'p>(
     if let Some(reply) = answer::local(exchange, route, client) {
         return Ok(Outcome::Reply(reply));
     }
-    let service = admit::admit(worker, exchange, published, route, mono_now(), met)?;
+    let service = admit::admit(worker, exchange, published, route, met)?;
     exchange.times.deadline =
         route.model.timeouts.request.map_or(Mono::NEVER, |span| exchange.times.started.after(span));
     if let Some(mirror) = route.mirror.and_then(|slot| published.service(slot))

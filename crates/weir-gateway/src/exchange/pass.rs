@@ -1,40 +1,60 @@
 //! Step 6: pass the endpoint's answer on to the client.
 
-use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use weir_head::{Framing, Known, Version, strip_hop_by_hop, write_response};
 use weir_http::{Buf, mono_now};
 use weir_model::{Failure, FailureKind, Mono, Phase};
 
+use super::admit::InFlight;
 use super::send::Answered;
-use super::{Exchange, Met, Next, Tunnel, Why, answer};
+use super::{Exchange, Met, Next, Refusal, Tunnel, Why};
 use crate::connection::Client;
 use crate::flow::{Coding, FlowError};
 use crate::live::{ListenerLive, RouteLive};
 use crate::pool::Upstream;
 use crate::worker::Worker;
 
-/// Writes head and body to the client, while the rest of the request still goes the other way where there is any.
-pub(super) async fn answer<'p>(
+/// An answer whose head is staged.
+pub(super) enum Begun {
+    /// Its body follows.
+    Passing(Passing),
+    /// Both connections speak another protocol from here on.
+    Switched(Box<Tunnel>),
+}
+
+/// An answer on its way, with the rest of the request still going the other way where there is any. Owns all that it
+/// needs but the client and the exchange.
+pub(super) struct Passing {
+    upstream: Upstream,
+    /// Whether the request has been sent to its end.
+    sent: bool,
+    uploading: bool,
+    /// Whether the client's connection goes on afterwards.
+    keep: bool,
+    /// Whether the client can tell where the answer ends.
+    delimited: bool,
+    /// Longest time without a byte moved.
+    pause: Duration,
+    pause_deadline: Mono,
+    moved: u64,
+    _in_flight: InFlight,
+}
+
+/// Runs the filters on the answer's head and stages it for the client.
+pub(super) fn begin(
     worker: &Worker,
-    client: &mut Client,
     exchange: &mut Exchange,
     listener: &ListenerLive,
-    met: &mut Met<'p>,
-    answered: Answered<'p>,
-) -> Next {
-    let Some(route) = met.route else { return Next::Close };
-    let Answered { mut upstream, sent, _in_flight } = answered;
+    met: Met<'_>,
+    answered: Answered,
+) -> Result<Begun, Refusal> {
+    let Some(route) = met.route else { return Err(Failure::new(FailureKind::Internal, Phase::Wait).into()) };
+    let Answered { upstream, sent, in_flight } = answered;
     exchange.times.answered = Some(mono_now());
     if exchange.response.status == 101 {
-        return match switch(worker, client, exchange, route, upstream) {
-            Ok(next) => next,
-            Err(failure) => {
-                let why = Why::Text("it switched protocols without being asked to");
-                answer::refuse(worker, client, exchange, met, failure, why).await
-            }
-        };
+        return switch(worker, exchange, route, upstream).map(Begun::Switched);
     }
     let fields = &mut exchange.response.fields;
     strip_hop_by_hop(fields);
@@ -54,31 +74,104 @@ pub(super) async fn answer<'p>(
         _ => Coding::Identity,
     };
     let keep = exchange.request.keep_alive && sent && delimited && !worker.is_draining();
-    begin(exchange, coding, keep, old);
+    stage_head(exchange, coding, keep, old);
+    let send = listener.model.timeouts.send;
+    Ok(Begun::Passing(Passing {
+        upstream,
+        sent,
+        uploading: !sent,
+        keep,
+        delimited,
+        pause: route.model.timeouts.body.map_or(send, |body| body.min(send)),
+        pause_deadline: Mono::NEVER,
+        moved: u64::MAX,
+        _in_flight: in_flight,
+    }))
+}
 
-    let result = move_bodies(client, exchange, &mut upstream, sent, listener, route).await;
-    exchange.seen.bytes_out = exchange.down.body_bytes;
-    match result {
-        Ok(()) => {
-            if exchange.response.keep_alive && sent {
-                worker.pools.borrow_mut().check_in(upstream, mono_now(), |most| worker.share_of(most));
-            }
-            match (keep, sent) {
-                (true, _) => Next::Request,
-                (false, true) => Next::Close,
-                // The endpoint answered before it had the whole request, and so the client may still be sending.
-                (false, false) => Next::Linger,
-            }
+impl Passing {
+    /// Moves what can be moved. Ready when the answer has gone to the client, or can't.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        exchange: &mut Exchange,
+    ) -> Poll<Result<(), Failure>> {
+        let Client { stream, buf, timer, .. } = client;
+        if self.uploading {
+            let up =
+                exchange.up.poll(cx, stream, buf.get_or_insert_with(Buf::take), &mut self.upstream.stream);
+            // Whatever became of the upload: the answer decides now.
+            self.uploading = up.is_pending();
         }
-        Err(failure) => {
-            exchange.seen.failure = Some(failure);
-            if delimited { Next::Close } else { Next::Abort }
+        let result = if exchange.down.source_ended() {
+            exchange.down.poll_flush(cx, stream).map_err(|_| FlowError::Sink)
+        } else {
+            let Upstream { stream: source, buf: source_buf, .. } = &mut self.upstream;
+            exchange.down.poll(cx, source, source_buf.get_or_insert_with(Buf::take), stream)
+        };
+        match result {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => {
+                let kind = match error {
+                    FlowError::Source => FailureKind::ResponseIncomplete,
+                    FlowError::Malformed | FlowError::TooLarge => FailureKind::ResponseProtocolError,
+                    FlowError::Sink => FailureKind::ClientGone,
+                };
+                return Poll::Ready(Err(Failure::new(kind, Phase::Body)));
+            }
+            Poll::Pending => {}
+        }
+        let so_far = exchange.down.wire_bytes + exchange.up.wire_bytes;
+        if so_far != self.moved {
+            self.moved = so_far;
+            self.pause_deadline = mono_now().after(self.pause);
+            timer.set(self.pause_deadline.min(exchange.times.deadline));
+        }
+        if timer.poll_expired(cx) {
+            let kind = match () {
+                () if exchange.times.deadline <= self.pause_deadline => FailureKind::RequestTimeout,
+                // Bytes wait for the client: it is the one that stopped.
+                () if !exchange.down.is_sent() => FailureKind::ClientGone,
+                () => FailureKind::ResponseIncomplete,
+            };
+            return Poll::Ready(Err(Failure::new(kind, Phase::Body)));
+        }
+        Poll::Pending
+    }
+
+    /// Settles what becomes of both connections.
+    pub(super) fn finish(
+        self,
+        worker: &Worker,
+        exchange: &mut Exchange,
+        result: Result<(), Failure>,
+    ) -> Next {
+        exchange.seen.bytes_out = exchange.down.body_bytes;
+        exchange.times.finished = mono_now();
+        match result {
+            Ok(()) => {
+                if exchange.response.keep_alive && self.sent {
+                    let now = exchange.times.finished;
+                    worker.pools.borrow_mut().check_in(self.upstream, now, |most| worker.share_of(most));
+                }
+                match (self.keep, self.sent) {
+                    (true, _) => Next::Request,
+                    (false, true) => Next::Close,
+                    // The endpoint answered before it had the whole request: the client may still be sending.
+                    (false, false) => Next::Linger,
+                }
+            }
+            Err(failure) => {
+                exchange.seen.failure = Some(failure);
+                if self.delimited { Next::Close } else { Next::Abort }
+            }
         }
     }
 }
 
 /// Stages the head.
-fn begin(exchange: &mut Exchange, coding: Coding, keep: bool, old: bool) {
+fn stage_head(exchange: &mut Exchange, coding: Coding, keep: bool, old: bool) {
     let Exchange { response, down, answer_fields, .. } = exchange;
     if response.status == 204 {
         response.fields.remove_known(Known::ContentLength);
@@ -103,77 +196,18 @@ pub(super) fn connection_line(keep: bool, old: bool) -> &'static [u8] {
     }
 }
 
-async fn move_bodies(
-    client: &mut Client,
-    exchange: &mut Exchange,
-    upstream: &mut Upstream,
-    sent: bool,
-    listener: &ListenerLive,
-    route: &RouteLive,
-) -> Result<(), Failure> {
-    let mut uploading = !sent;
-    let mut moved = u64::MAX;
-    let mut pause_deadline = Mono::NEVER;
-    let pause = route
-        .model
-        .timeouts
-        .body
-        .map_or(listener.model.timeouts.send, |body| body.min(listener.model.timeouts.send));
-    poll_fn(|cx| {
-        let Client { stream, buf, timer, .. } = &mut *client;
-        if uploading {
-            let up = exchange.up.poll(cx, stream, buf.get_or_insert_with(Buf::take), &mut upstream.stream);
-            // Whatever became of the upload: the answer decides now.
-            uploading = up.is_pending();
-        }
-        let result = if exchange.down.source_ended() {
-            exchange.down.poll_flush(cx, stream).map_err(|_| FlowError::Sink)
-        } else {
-            let Upstream { stream: source, buf: source_buf, .. } = &mut *upstream;
-            exchange.down.poll(cx, source, source_buf.get_or_insert_with(Buf::take), stream)
-        };
-        match result {
-            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => {
-                let kind = match error {
-                    FlowError::Source => FailureKind::ResponseIncomplete,
-                    FlowError::Malformed | FlowError::TooLarge => FailureKind::ResponseProtocolError,
-                    FlowError::Sink => FailureKind::ClientGone,
-                };
-                return Poll::Ready(Err(Failure::new(kind, Phase::Body)));
-            }
-            Poll::Pending => {}
-        }
-        let so_far = exchange.down.wire_bytes + exchange.up.wire_bytes;
-        if so_far != moved {
-            moved = so_far;
-            pause_deadline = mono_now().after(pause);
-            timer.set(pause_deadline.min(exchange.times.deadline));
-        }
-        if timer.poll_expired(cx) {
-            let kind = match () {
-                () if exchange.times.deadline <= pause_deadline => FailureKind::RequestTimeout,
-                // Bytes wait for the client: it is the one that stopped.
-                () if !exchange.down.is_sent() => FailureKind::ClientGone,
-                () => FailureKind::ResponseIncomplete,
-            };
-            return Poll::Ready(Err(Failure::new(kind, Phase::Body)));
-        }
-        Poll::Pending
-    })
-    .await
-}
-
 /// Makes a tunnel of both connections, where the client asked for just this protocol.
 fn switch(
     worker: &Worker,
-    client: &mut Client,
     exchange: &mut Exchange,
     route: &RouteLive,
     upstream: Upstream,
-) -> Result<Next, Failure> {
-    let refused = Failure::new(FailureKind::ResponseProtocolError, Phase::Wait);
-    let asked = exchange.upgrade.take().ok_or(refused)?;
+) -> Result<Box<Tunnel>, Refusal> {
+    let refused = Refusal {
+        failure: Failure::new(FailureKind::ResponseProtocolError, Phase::Wait),
+        why: Why::Text("it switched protocols without being asked to"),
+    };
+    let Some(asked) = exchange.upgrade.take() else { return Err(refused) };
     let fields = &mut exchange.response.fields;
     if !fields.get(Known::Upgrade).is_some_and(|got| got.eq_ignore_ascii_case(&asked)) {
         return Err(refused);
@@ -187,6 +221,5 @@ fn switch(
     out.extend_from_slice(b"\r\n\r\n");
     exchange.seen.status = 101;
     let first = std::mem::take(out);
-    let _ = client;
-    Ok(Next::Tunnel(Box::new(Tunnel::new(worker, first, upstream, route.model.timeouts.upgrade_idle))))
+    Ok(Box::new(Tunnel::new(worker, first, upstream, route.model.timeouts.upgrade_idle)))
 }

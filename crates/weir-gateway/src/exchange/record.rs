@@ -4,6 +4,7 @@ use weir_emit::access::{Record, Reuse, Timings};
 use weir_emit::metrics::Column;
 use weir_head::Version;
 use weir_http::mono_now;
+use weir_model::Mono;
 
 use super::{Exchange, Met};
 use crate::connection::Client;
@@ -13,13 +14,14 @@ use crate::worker::Worker;
 /// Counts and records. Nothing here waits.
 pub(super) fn finish(
     worker: &Worker,
-    client: &Client,
+    client: &mut Client,
     exchange: &mut Exchange,
     listener: &ListenerLive,
     met: Met<'_>,
 ) {
-    let now = mono_now();
     let Exchange { request, seen, times, up, ids, .. } = exchange;
+    let now = if times.finished == Mono::default() { mono_now() } else { times.finished };
+    client.idle_since = Some(now);
     let total_ns = if times.started.0 == 0 { 0 } else { now.since(times.started).as_nanos() as u64 };
     let metrics = &worker.metrics;
     let status = Column::status(seen.status);
@@ -35,7 +37,7 @@ pub(super) fn finish(
     if let Some(failure) = &seen.failure {
         metrics.add(&worker.shared.failures, Column::failure(failure), 1);
     }
-    if !worker.shared.access_log || met.route.is_some_and(|route| !route.model.access_log) {
+    if !worker.logs_requests() || met.route.is_some_and(|route| !route.model.access_log) {
         return;
     }
     seen.bytes_in = up.body_bytes;

@@ -1,6 +1,7 @@
 //! Step 2: bring the request into the form that is routed on and forwarded, and choose its route.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use weir_emit::ids::{RequestId, TraceParent};
 use weir_head::{Framing, Known, Method, PathError, TargetForm, Version, connection_lists, strip_hop_by_hop};
@@ -58,7 +59,11 @@ pub(super) fn prepare(
     let trusted = !listener.model.trusted_proxies.is_empty()
         && listener.model.trusted_proxies.iter().any(|net| net.contains(client.principal.peer.ip()));
     exchange.address = Some(if trusted {
-        caller(head.fields.all(Known::XForwardedFor), &listener.model.trusted_proxies, client.principal.address)
+        caller(
+            head.fields.all(Known::XForwardedFor),
+            &listener.model.trusted_proxies,
+            client.principal.address,
+        )
     } else {
         head.fields.remove_any(FORWARDING);
         client.principal.address
@@ -80,20 +85,20 @@ fn upgrade(exchange: &Exchange, listener: &ListenerLive) -> Option<Vec<u8>> {
         .all(Known::Upgrade)
         .flat_map(|value| value.split(|&b| b == b','))
         .map(<[u8]>::trim_ascii)
-        .find(|token| listener.model.upgrades.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(token)))
+        .find(|token| {
+            listener.model.upgrades.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(token))
+        })
         .map(<[u8]>::to_vec)
 }
 
 /// The last address that no trusted proxy vouches itself for.
-fn caller<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
-    trusted: &[Network],
-    peer: IpAddr,
-) -> IpAddr {
+fn caller<'a>(values: impl Iterator<Item = &'a [u8]>, trusted: &[Network], peer: IpAddr) -> IpAddr {
     let mut caller = peer;
     let hops: Vec<&[u8]> = values.flat_map(|v| v.split(|&b| b == b',')).map(<[u8]>::trim_ascii).collect();
     for hop in hops.into_iter().rev() {
-        let Some(address) = std::str::from_utf8(hop).ok().and_then(|t| t.parse::<IpAddr>().ok()) else { break };
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|t| t.parse::<IpAddr>().ok()) else {
+            break;
+        };
         caller = address.to_canonical();
         if !trusted.iter().any(|net| net.contains(caller)) {
             break;
@@ -132,7 +137,7 @@ pub(super) fn choose<'p>(
     exchange: &mut Exchange,
     published: &'p Snapshot,
     listener: &ListenerLive,
-) -> Result<&'p RouteLive, Refusal> {
+) -> Result<&'p Arc<RouteLive>, Refusal> {
     if exchange.request.form == TargetForm::Authority {
         return Err(refuse(FailureKind::Denied, "this form of target is not served here"));
     }

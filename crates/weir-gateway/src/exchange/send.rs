@@ -27,11 +27,11 @@ const INTERIM_MAX: u32 = 16;
 const ANSWER_LIMITS: Limits = Limits { head_bytes: 64 * 1024, target_bytes: 0, fields: 256 };
 
 /// An endpoint's answer, whose head is in the exchange.
-pub(super) struct Answered<'p> {
+pub(super) struct Answered {
     pub(super) upstream: Upstream,
     /// Whether the request has been sent to its end.
     pub(super) sent: bool,
-    pub(super) _in_flight: InFlight<'p>,
+    pub(super) in_flight: InFlight,
 }
 
 /// Ends a retry that was begun under the budget, however the try ends.
@@ -44,14 +44,14 @@ impl Drop for Retrying<'_> {
 }
 
 /// Sends, and sends again where policy, budget and safety allow. Both breakers learn how each try went.
-pub(super) async fn send<'p>(
+pub(super) async fn send(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,
     listener: &ListenerLive,
-    route: &'p RouteLive,
-    admitted: Admitted<'p>,
-) -> Result<Answered<'p>, Refusal> {
+    route: &RouteLive,
+    admitted: Admitted<'_>,
+) -> Result<Answered, Refusal> {
     let Admitted { service, pass } = admitted;
     let result = tries(worker, client, exchange, listener, route, service).await;
     if let (Some(breaker), Some(pass)) = (&service.breaker, pass) {
@@ -71,14 +71,14 @@ fn outcome_of(failures: weir_model::BreakerFailures, failure: &Failure) -> Outco
     }
 }
 
-async fn tries<'p>(
+async fn tries(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,
     listener: &ListenerLive,
-    route: &'p RouteLive,
-    service: &'p ServiceLive,
-) -> Result<Answered<'p>, Refusal> {
+    route: &RouteLive,
+    service: &ServiceLive,
+) -> Result<Answered, Refusal> {
     let policy = &route.model.retry;
     if policy.max > 0 && exchange.request.method.is_idempotent() {
         hold_body(client, exchange, listener, route.hold_bytes).await?;
@@ -87,12 +87,25 @@ async fn tries<'p>(
     let (mut retries, mut stale_before) = (0, false);
     let mut tried: Tried = 0;
     let mut _retrying: Option<Retrying<'_>> = None;
+    // Clocks are read when something was waited for: for most requests that is not yet the case here.
+    let mut now = if exchange.has_body() { mono_now() } else { exchange.times.started };
     loop {
-        let endpoint = connect::pick(worker, exchange, service, tried, mono_now())?;
+        let endpoint = connect::pick(worker, exchange, service, tried, now)?;
         exchange.seen.endpoint = Some(endpoint);
         let mut tally = Tally::default();
-        let result =
-            one_try(worker, client, exchange, listener, route, service, endpoint, stale_before, &mut tally).await;
+        let result = one_try(
+            worker,
+            client,
+            exchange,
+            listener,
+            route,
+            service,
+            endpoint,
+            now,
+            stale_before,
+            &mut tally,
+        )
+        .await;
         let cause = match &result {
             Ok(_) => Cause::Status(exchange.response.status),
             Err(refusal) if tally.stale => {
@@ -121,6 +134,7 @@ async fn tries<'p>(
         if matches!(cause, Cause::StaleConnection) {
             // The endpoint is well; only the connection had been closed. The same one is dialled afresh.
             stale_before = true;
+            now = mono_now();
             continue;
         }
         if !service.retry_budget.try_begin(policy, service.gate.inside()) {
@@ -133,13 +147,15 @@ async fn tries<'p>(
             tried |= 1 << endpoint;
         }
         let pause = backoff(policy, retries, &mut worker.rng.borrow_mut());
-        let wake = mono_now().after(pause);
+        now = mono_now();
+        let wake = now.after(pause);
         if wake >= exchange.times.deadline {
             return Err(Failure::new(FailureKind::RequestTimeout, Phase::Wait).into());
         }
         if !pause.is_zero() {
             client.timer.set(wake);
             poll_fn(|cx| if client.timer.poll_expired(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+            now = mono_now();
         }
         retries += 1;
         stale_before = false;
@@ -210,19 +226,19 @@ struct Tally {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only name them twice")]
-async fn one_try<'p>(
+async fn one_try(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,
     listener: &ListenerLive,
     route: &RouteLive,
-    service: &'p ServiceLive,
+    service: &ServiceLive,
     index: usize,
+    begun: Mono,
     fresh_only: bool,
     tally: &mut Tally,
-) -> Result<Answered<'p>, Refusal> {
+) -> Result<Answered, Refusal> {
     let endpoint = &service.endpoints[index];
-    let begun = mono_now();
     let pass = match &endpoint.breaker {
         None => None,
         Some(breaker) => {
@@ -237,7 +253,8 @@ async fn one_try<'p>(
     };
     let in_flight = InFlight::at(service, index);
     let result =
-        converse(worker, client, exchange, listener, route, service, endpoint, fresh_only, begun, tally).await;
+        converse(worker, client, exchange, listener, route, service, endpoint, fresh_only, begun, tally)
+            .await;
     if let (Some(breaker), Some(pass)) = (&endpoint.breaker, pass) {
         let failures = service.endpoint_breaker_failures();
         let outcome = match &result {
@@ -248,7 +265,7 @@ async fn one_try<'p>(
         report::breaker(&service.model.id, Some(&endpoint.name), breaker.record(pass, outcome, mono_now()));
     }
     let (upstream, sent) = result?;
-    Ok(Answered { upstream, sent, _in_flight: in_flight })
+    Ok(Answered { upstream, sent, in_flight })
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only name them twice")]
@@ -273,7 +290,8 @@ async fn converse(
             let deadline = begun.after(service.model.timeouts.connect);
             // Boxed: rare, and larger than all else that a connection's task holds.
             let upstream =
-                while_client_waits(client, exchange, deadline, Box::pin(connect::dial(endpoint, deadline))).await?;
+                while_client_waits(client, exchange, deadline, Box::pin(connect::dial(endpoint, deadline)))
+                    .await?;
             exchange.times.connect_ns = Some(mono_now().0 - begun.0);
             worker.metrics.inc(&service.metrics.connects);
             upstream
@@ -283,7 +301,8 @@ async fn converse(
     upstream.requests += 1;
     begin(exchange, client, route, endpoint);
     let try_deadline = route.model.timeouts.per_try.map_or(Mono::NEVER, |span| begun.after(span));
-    let sent = await_answer(client, exchange, &mut upstream, try_deadline, listener.model.timeouts.body, tally);
+    let sent =
+        await_answer(client, exchange, &mut upstream, try_deadline, listener.model.timeouts.body, tally);
     let sent = sent.await.inspect_err(|failure| {
         tally.stale = reused
             && failure.kind == FailureKind::ConnectionTerminated
@@ -340,12 +359,7 @@ fn client_left(client: &mut Client, cx: &mut Context<'_>) -> bool {
 }
 
 /// Stages the head for an endpoint, and the body bytes that are held.
-fn begin(
-    exchange: &mut Exchange,
-    client: &Client,
-    route: &RouteLive,
-    endpoint: &EndpointLive,
-) {
+fn begin(exchange: &mut Exchange, client: &Client, route: &RouteLive, endpoint: &EndpointLive) {
     // The body's flow began when its route was chosen; what was taken from the client stays taken.
     exchange.up.restart();
     let Exchange { request, up, ids, upgrade, held, .. } = exchange;
@@ -462,7 +476,10 @@ async fn await_answer(
                 Poll::Ready(Ok(())) if matches!(exchange.response.status, 100 | 102..=199) => {
                     interim += 1;
                     if interim > INTERIM_MAX {
-                        return Poll::Ready(Err(Failure::new(FailureKind::ResponseProtocolError, Phase::Wait)));
+                        return Poll::Ready(Err(Failure::new(
+                            FailureKind::ResponseProtocolError,
+                            Phase::Wait,
+                        )));
                     }
                     relaying = relay_interim(exchange);
                 }

@@ -69,7 +69,9 @@ pub(super) fn on_response(exchange: &mut Exchange, route: &RouteLive) {
         .response
         .fields
         .iter()
-        .filter(|(name, _, _)| name.len() >= PREFIX.len() && name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX))
+        .filter(|(name, _, _)| {
+            name.len() >= PREFIX.len() && name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX)
+        })
         .map(|(name, _, _)| String::from_utf8_lossy(name).into_owned())
         .collect();
     for name in own {

@@ -49,7 +49,8 @@ pub(crate) fn copy(worker: &Rc<Worker>, exchange: &Exchange, service: &Arc<Servi
     tokio::task::spawn_local(async move {
         let deadline = mono_now().after(COPY_TIME_MAX);
         // Its answer is read only so that the connection can be used again; its failure is nobody's.
-        let sent = tokio::time::timeout(COPY_TIME_MAX, send_copy(&worker, &service, &bytes, method, deadline)).await;
+        let sent =
+            tokio::time::timeout(COPY_TIME_MAX, send_copy(&worker, &service, &bytes, method, deadline)).await;
         if !matches!(sent, Ok(true)) {
             worker.shared.copies_failed.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,6 +1,5 @@
 //! The route's rate limits: each must let the request pass.
 
-use weir_http::mono_now;
 use weir_model::{Failure, FailureKind, Phase};
 use weir_traffic::{Limiter, Verdict, write_policy, write_state};
 
@@ -10,7 +9,7 @@ use crate::live::RouteLive;
 use crate::worker::Worker;
 
 pub(super) fn on_request(worker: &Worker, exchange: &mut Exchange, route: &RouteLive) -> Result<(), Refusal> {
-    let now = mono_now();
+    let now = exchange.times.started;
     for limiter in &route.limiters {
         let key = limiter.key().and_then(|key| key_of(exchange, key));
         let verdict = limiter.check(&worker.shared.limits, &worker.shared.key_hasher, key.as_deref(), now);

@@ -25,7 +25,8 @@ pub(crate) fn rewritten<'a>(rewrite: &PathRewrite, path: &'a [u8], prefix_len: u
             let mut new = prefix.as_bytes().to_vec();
             let rest = path.get(prefix_len..).unwrap_or_default();
             // One slash between the two, whichever side brought it.
-            if new.last() == Some(&b'/') && (rest.first() == Some(&b'/') || rest.is_empty()) && new.len() > 1 {
+            if new.last() == Some(&b'/') && (rest.first() == Some(&b'/') || rest.is_empty()) && new.len() > 1
+            {
                 new.pop();
             }
             if new == b"/" && rest.first() == Some(&b'/') {

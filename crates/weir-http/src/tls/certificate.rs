@@ -167,7 +167,10 @@ fn distinguished_name(name: &[u8]) -> String {
             part.push('=');
             if tag == BMP_STRING {
                 let units = value.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-                escape(&mut part, &char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>());
+                escape(
+                    &mut part,
+                    &char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>(),
+                );
             } else {
                 escape(&mut part, &String::from_utf8_lossy(value));
             }
@@ -245,7 +248,8 @@ fn unix_time(tag: u8, text: &[u8]) -> Option<i64> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let pair = |at: usize| Some(i64::from(digits.get(at)? - b'0') * 10 + i64::from(digits.get(at + 1)? - b'0'));
+    let pair =
+        |at: usize| Some(i64::from(digits.get(at)? - b'0') * 10 + i64::from(digits.get(at + 1)? - b'0'));
     let (year, rest) = match (tag, digits.len()) {
         (UTC_TIME, 12) => (pair(0).map(|y| if y >= 50 { 1900 + y } else { 2000 + y })?, 2),
         (GENERALIZED_TIME, 14) => (pair(0)? * 100 + pair(2)?, 4),
@@ -272,7 +276,8 @@ mod tests {
     use super::*;
 
     fn made() -> Vec<u8> {
-        let mut params = CertificateParams::new(["A.example.com".to_owned(), "*.example.org".into()]).unwrap();
+        let mut params =
+            CertificateParams::new(["A.example.com".to_owned(), "*.example.org".into()]).unwrap();
         params.subject_alt_names.push(SanType::URI("spiffe://example.org/client".try_into().unwrap()));
         params.subject_alt_names.push(SanType::IpAddress("192.0.2.1".parse().unwrap()));
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -295,10 +300,15 @@ mod tests {
 
     #[test]
     fn warns() {
-        let read = PeerCertificate { not_before: Some(1_000_000), not_after: Some(9_000_000), ..Default::default() };
+        let read =
+            PeerCertificate { not_before: Some(1_000_000), not_after: Some(9_000_000), ..Default::default() };
         let check = |now: u64, expect: Option<&str>| {
             let says = validity_warning(&read, "file c.pem", Wall(now * 1_000_000_000));
-            assert_eq!(says.as_deref().map(|s| &s["the certificate in file c.pem ".len()..]), expect, "{now}");
+            assert_eq!(
+                says.as_deref().map(|s| &s["the certificate in file c.pem ".len()..]),
+                expect,
+                "{now}"
+            );
         };
         check(9_100_000, Some("expired 1 day ago; peers will refuse it until it is renewed"));
         check(8_800_000, Some("expires in 2 days"));

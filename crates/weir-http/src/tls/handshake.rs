@@ -92,12 +92,15 @@ fn explain(error: &Error) -> String {
             "its issuer is not among the trusted roots (or an intermediate certificate was not sent); add the issuer \
              to the roots, or complete the peer's chain"
         }
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "it was not signed by the trusted root that has its issuer's name (roots of another installation?)"
+        }
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             "it has expired; it has to be renewed, or this machine's clock is wrong"
         }
-        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            "it is not valid yet; is this machine's clock right?"
-        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "it is not valid yet; is this machine's clock right?",
         Error::NoCertificatesPresented => "none was sent",
         _ => "",
     };
@@ -106,7 +109,8 @@ fn explain(error: &Error) -> String {
 
 /// Does the server's side of a handshake.
 ///
-/// Until the client has sent something, nothing is allocated for it. Cancel safe in that dropping the future closes
+/// Until the client has sent something, nothing is allocated for it. The session tickets of TLS 1.3 are sent together
+/// with the first bytes that are written, which spares a system call and a packet. Cancel safe in that dropping the future closes
 /// the connection and leaves nothing behind.
 pub async fn accept(
     tcp: TcpStream,
@@ -126,8 +130,7 @@ pub async fn accept(
         UnbufferedServerConnection::new(Arc::clone(&config.rustls)).map_err(HandshakeError::Protocol)?;
     let mut stream = Box::new(TlsStream::new(tcp, Machine::Server(connection)));
     let mut server_name = None;
-    let done =
-        poll_fn(|cx| poll_handshake(&mut stream, &mut timer, &mut server_name, cx)).await;
+    let done = poll_fn(|cx| poll_handshake(&mut stream, &mut timer, &mut server_name, cx)).await;
     match done {
         Ok(()) => {}
         Err(Failed::PlainHttp) => return Err(HandshakeError::PlainHttp(stream.into_tcp())),
@@ -149,8 +152,8 @@ pub async fn connect(
         .map_err(|_| HandshakeError::ServerName(server_name.to_owned()))?;
     let mut timer = Timer::default();
     timer.set(deadline);
-    let connection =
-        UnbufferedClientConnection::new(Arc::clone(&config.rustls), name).map_err(HandshakeError::Protocol)?;
+    let connection = UnbufferedClientConnection::new(Arc::clone(&config.rustls), name)
+        .map_err(HandshakeError::Protocol)?;
     let mut stream = Box::new(TlsStream::new(tcp, Machine::Client(connection)));
     let done = poll_fn(|cx| poll_handshake(&mut stream, &mut timer, &mut None, cx)).await;
     match done {
@@ -213,7 +216,7 @@ enum Advanced {
     PlainHttp,
 }
 
-/// Goes on until the handshake is done and all of it is sent, or `WouldBlock`.
+/// Goes on until the handshake is done, or `WouldBlock`.
 fn advance(stream: &mut TlsStream, server_name: &mut Option<String>) -> io::Result<Advanced> {
     loop {
         let begins = stream.machine.common().protocol_version().is_none();
@@ -225,13 +228,18 @@ fn advance(stream: &mut TlsStream, server_name: &mut Option<String>) -> io::Resu
         }
         // Early data is not enabled, so there is no plaintext before the end.
         let stepped = stream.step(&mut [], Goal::Receive);
-        if let Some(name) = resolver::take_asked_name() {
-            *server_name = name;
+        if let Some(asked) = resolver::take_asked() {
+            *server_name = asked.server_name;
         }
         match stepped?.0 {
             Step::Progress | Step::Plaintext => {}
             Step::Reached if !stream.machine.is_handshaking() => {
-                return if stream.send_pending()? {
+                // What a TLS 1.3 server has left to say are tickets, which can wait for company. All else, the peer
+                // is waiting for.
+                let only_tickets = matches!(stream.machine, Machine::Server(_))
+                    && stream.machine.common().protocol_version() == Some(ProtocolVersion::TLSv1_3);
+                return if only_tickets || stream.send_pending()? {
+                    stream.release_memory();
                     Ok(Advanced::Done)
                 } else {
                     Err(io::ErrorKind::WouldBlock.into())

@@ -79,7 +79,7 @@ impl Machine {
     /// Processes `incoming` up to the next thing that matters, appending what has to be sent to `outgoing`.
     ///
     /// rustls demands that every state is handled before the next step, which this function does in itself. After an
-    /// error, one more step may be made, to fetch the alert.
+    /// error, steps may be made only while something is queued to be sent, to fetch the alert.
     #[inline]
     pub(super) fn step(
         &mut self,

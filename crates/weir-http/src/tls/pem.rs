@@ -31,7 +31,9 @@ pub enum TlsConfigError {
     #[error("at least one certificate is needed")]
     NoCertificates,
     /// No certificate where one is expected.
-    #[error("{origin} holds no certificate{found}; expected PEM, a block that begins with -----BEGIN CERTIFICATE-----")]
+    #[error(
+        "{origin} holds no certificate{found}; expected PEM, a block that begins with -----BEGIN CERTIFICATE-----"
+    )]
     NotCertificates {
         /// Where from.
         origin: String,
@@ -85,7 +87,9 @@ pub enum TlsConfigError {
         reason: String,
     },
     /// The operating system has no roots.
-    #[error("no trusted roots were found on this system ({reason}); install ca-certificates or state the roots")]
+    #[error(
+        "no trusted roots were found on this system ({reason}); install ca-certificates or state the roots"
+    )]
     NoSystemRoots {
         /// What the search said.
         reason: String,
@@ -129,9 +133,7 @@ pub(super) fn certified_key(
         Err(Error::InconsistentKeys(_)) => {
             Err(TlsConfigError::KeyMismatch { cert: cert.origin.clone(), key: key.origin.clone() })
         }
-        Err(e) => {
-            Err(TlsConfigError::BadCertificate { origin: cert.origin.clone(), reason: e.to_string() })
-        }
+        Err(e) => Err(TlsConfigError::BadCertificate { origin: cert.origin.clone(), reason: e.to_string() }),
     }
 }
 

@@ -57,7 +57,8 @@ impl RecordBuf {
         if self.bytes.len() >= needed {
             self.bytes.copy_within(self.start..self.end, 0);
         } else {
-            let mut larger = if needed <= RECORD_BUF_BYTES { take() } else { vec![0; needed.next_power_of_two()] };
+            let mut larger =
+                if needed <= RECORD_BUF_BYTES { take() } else { vec![0; needed.next_power_of_two()] };
             larger[..self.len()].copy_from_slice(self.data());
             give(std::mem::replace(&mut self.bytes, larger));
         }

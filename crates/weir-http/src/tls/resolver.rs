@@ -9,14 +9,20 @@ use rustls::sign::CertifiedKey;
 use weir_model::HostPattern;
 
 thread_local! {
-    /// The name in the `ClientHello` that was processed last on this thread. rustls' unbuffered connection keeps it
-    /// to itself; it does show it to the resolver, which runs within the step that the handshake is making.
-    static ASKED: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
+    /// What the `ClientHello` that was processed last on this thread asked for. rustls' unbuffered connection keeps
+    /// it to itself; it does show it to the resolver, which runs within the step that the handshake is making.
+    static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
 }
 
-/// The name (if any) in the `ClientHello` that the step before this call processed (if it did process one). To be
-/// called after every step of a handshake, so that no connection sees another's.
-pub(super) fn take_asked_name() -> Option<Option<String>> {
+/// What a client asks for.
+pub(super) struct Asked {
+    /// In lower case.
+    pub(super) server_name: Option<String>,
+}
+
+/// What was asked for in the step before this call, if it processed a `ClientHello`. To be called after every step of
+/// a handshake, so that no connection sees another's.
+pub(super) fn take_asked() -> Option<Asked> {
     ASKED.take()
 }
 
@@ -73,9 +79,9 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        let chosen = self.choose(name.as_deref()).cloned();
-        ASKED.set(Some(name));
+        let server_name = hello.server_name().map(str::to_ascii_lowercase);
+        let chosen = self.choose(server_name.as_deref()).cloned();
+        ASKED.set(Some(Asked { server_name }));
         chosen
     }
 }

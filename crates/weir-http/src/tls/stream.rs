@@ -18,6 +18,10 @@ const RECORD_PLAIN_BYTES: usize = 16 * 1024;
 /// Plaintext that one write takes: two records, so that a full body chunk and the head before it need one system call.
 const WRITE_PLAIN_BYTES: usize = 2 * RECORD_PLAIN_BYTES;
 
+/// What waits to be sent goes out together with the next write while it is no longer than this: tickets with a first
+/// answer, or the rest of an earlier write. Two records fit behind it in a pooled buffer.
+const SHARED_SEND_BYTES: usize = 1536;
+
 /// Bytes that may wait unprocessed. Only a handshake message that is spread over several records comes near, and
 /// rustls refuses those over 64 KiB itself.
 const INCOMING_BYTES_MAX: usize = 128 * 1024;
@@ -89,7 +93,12 @@ impl TlsStream {
     /// Ready when [`TlsStream::try_read`] may give bytes, the end, or an error; else the task is woken then.
     #[inline]
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.starved || !self.plain.is_empty() || self.peer_closed || self.truncated || self.fault.is_some() {
+        if !self.starved
+            || !self.plain.is_empty()
+            || self.peer_closed
+            || self.truncated
+            || self.fault.is_some()
+        {
             return Poll::Ready(Ok(()));
         }
         self.tcp.poll_read_ready(cx)
@@ -150,7 +159,7 @@ impl TlsStream {
 
     /// Takes up to 32 KiB of the bytes in as few records as they need and sends them in one system call.
     ///
-    /// Nothing is taken while earlier bytes wait to be sent. Taken bytes that the socket has no room for are sent
+    /// Nothing is taken while more than 1.5 KiB of earlier bytes wait to be sent. Taken bytes that the socket has no room for are sent
     /// before those of the next call, or by [`TlsStream::poll_flush`].
     pub fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         if let Some(fault) = &self.fault {
@@ -159,7 +168,7 @@ impl TlsStream {
         if self.sent_close {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if !self.send_pending()? {
+        if self.outgoing.len() > SHARED_SEND_BYTES && !self.send_pending()? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut from = Gather { slices, offset: 0 };
@@ -264,8 +273,11 @@ impl TlsStream {
 
     #[cold]
     fn fail(&mut self, error: Error) -> io::Error {
-        let mut sink = Sink { reader: &mut [], read: 0, rest: &mut self.plain };
-        let _ = self.machine.step(&mut self.incoming, &mut self.outgoing, &mut sink, Goal::Receive);
+        // The alert is behind what was queued before it. A step that finds something queued does nothing else.
+        while self.machine.common().wants_write() {
+            let mut sink = Sink { reader: &mut [], read: 0, rest: &mut self.plain };
+            let _ = self.machine.step(&mut self.incoming, &mut self.outgoing, &mut sink, Goal::Receive);
+        }
         let _ = self.send_pending();
         self.set_fault(Fault::Tls(error))
     }
@@ -325,7 +337,11 @@ impl TlsStream {
                 match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => {
-                        if self.incoming.is_empty() { self.incoming.clear() } else { self.incoming.shrink() }
+                        if self.incoming.is_empty() {
+                            self.incoming.clear();
+                        } else {
+                            self.incoming.shrink();
+                        }
                     }
                     kind => return Err(self.set_fault(Fault::Io(kind))),
                 }

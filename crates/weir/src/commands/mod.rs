@@ -1,0 +1,10 @@
+//! The commands, a file each.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod gateway;
+pub(crate) mod init;
+pub(crate) mod man;
+pub(crate) mod routes;
+pub(crate) mod up;
+pub(crate) mod version;

@@ -1,0 +1,172 @@
+//! From files that changed to a change that is live, or an error and what was in force.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_config::{Style, keep_unchanged};
+use weir_gateway::{Gateway, GatewayError, report, secret_files};
+use weir_model::Model;
+
+use super::watch::{Stamp, Watch};
+use super::{File, Overrides};
+use crate::configuration::Judged;
+
+/// How much is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Files that are not as they were when they were read last.
+    WhatChanged,
+    /// All, and the access log is opened again: somebody asked for it.
+    Everything,
+}
+
+/// Follows the configuration file and the secrets that it names.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    gateway: Gateway,
+    file: Option<File>,
+    overrides: Overrides,
+    watch: Option<Watch>,
+    /// Secret files as they were when they were read last.
+    secrets: HashMap<PathBuf, Stamp>,
+    /// The gateway refused a valid file, as it does when a certificate is not there yet. These are its secret files: a
+    /// change of one of them is a reason to try again.
+    refused: Option<Vec<PathBuf>>,
+}
+
+impl Reloader {
+    pub(super) fn new(gateway: Gateway, file: Option<File>, overrides: Overrides) -> Self {
+        let watch = match Watch::start() {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                tracing::warn!("files cannot be watched ({error}); SIGHUP reads them again");
+                None
+            }
+        };
+        let mut reloader = Self { gateway, file, overrides, watch, secrets: HashMap::new(), refused: None };
+        reloader.secrets = reloader.stamps();
+        reloader.aim();
+        reloader
+    }
+
+    /// The configuration file.
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Something happened to a file. Cancel safe.
+    pub(super) async fn changed(&mut self) {
+        match &mut self.watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether something further happens within this time.
+    pub(super) async fn again_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.changed()).await.is_ok()
+    }
+
+    /// Reads again, and puts in force what is valid.
+    pub(super) async fn reload(&mut self, extent: Extent) {
+        let everything = extent == Extent::Everything;
+        if everything {
+            self.gateway.access_log().reopen();
+        }
+        let stamps = self.stamps();
+        let before = std::mem::replace(&mut self.secrets, stamps);
+        let secrets_changed =
+            self.secrets.iter().any(|(path, stamp)| before.get(path).is_some_and(|before| before != stamp));
+        let again = everything || (secrets_changed && self.refused.is_some());
+        self.reload_file(again).await;
+        if everything || secrets_changed {
+            match self.gateway.reload_secrets().await {
+                Ok(applied) => report(&applied),
+                Err(error) => refuse("the certificates and keys", &error),
+            }
+        }
+        // A new file may name other secrets, and links may lead elsewhere.
+        for (path, stamp) in self.stamps() {
+            self.secrets.entry(path).or_insert(stamp);
+        }
+        self.aim();
+    }
+
+    async fn reload_file(&mut self, again: bool) {
+        let Some(file) = &mut self.file else { return };
+        let judged = match Judged::file(&file.path) {
+            Ok(judged) => judged,
+            Err(error) => {
+                tracing::error!("{error:#}; what is in force serves on");
+                return;
+            }
+        };
+        if judged.fingerprint == file.fingerprint && !again {
+            return;
+        }
+        file.fingerprint = judged.fingerprint;
+        let summary = judged.summary();
+        if !judged.diagnostics.is_empty() {
+            let rendered = judged.rendered(Style::Plain);
+            match judged.model {
+                Some(_) => tracing::warn!("{summary}\n{}", rendered.trim_end()),
+                None => {
+                    tracing::error!("{summary}; what is in force serves on\n{}", rendered.trim_end());
+                }
+            }
+        }
+        let Some(model) = judged.model else { return };
+        let named = secret_files(&model);
+        let model = self.overrides.apply(model);
+        let result = self.gateway.change(|current| Ok::<_, GatewayError>(settle(current, model))).await;
+        self.refused = match result {
+            Ok(applied) => {
+                report(&applied);
+                None
+            }
+            Err(error) => {
+                refuse(&file.path.display().to_string(), &error);
+                Some(named)
+            }
+        };
+    }
+
+    /// Watches what has to be watched now.
+    fn aim(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let file = self.file.iter().map(|file| file.path.clone());
+        watch.aim(file.chain(self.secrets.keys().cloned()));
+    }
+
+    fn stamps(&self) -> HashMap<PathBuf, Stamp> {
+        let mut files = secret_files(&self.gateway.model());
+        files.extend(self.refused.iter().flatten().cloned());
+        files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
+    }
+}
+
+/// The new model as it can be put in force: what stays is the same, and what can't change while running stays.
+fn settle(current: &Model, mut new: Model) -> Model {
+    if new.workers != current.workers {
+        tracing::warn!("`workers` takes effect at the next start");
+        new.workers = current.workers;
+    }
+    let places =
+        |model: &Model| (model.admin.address, model.admin.socket.clone(), model.admin.token_file.clone());
+    if places(current) != places(&new) {
+        tracing::warn!("`address`, `socket` and `token_file` of `admin` take effect at the next start");
+        new.admin = weir_model::Admin { hosts: new.admin.hosts, ..current.admin.clone() };
+    }
+    keep_unchanged(current, new)
+}
+
+fn refuse(what: &str, error: &GatewayError) {
+    let mut says = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        says = format!("{says}: {cause}");
+        source = cause.source();
+    }
+    tracing::error!("{what} cannot be put in force: {says}; what is in force serves on");
+}

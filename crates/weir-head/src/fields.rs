@@ -106,6 +106,20 @@ impl Fields {
         self.items.iter().filter(move |f| f.live && f.id == id).map(|f| f.value)
     }
 
+    /// Writes a field anew where its value stands in other white space than at most one space before it. Servers disagree
+    /// about the rest, and a length that one of them does not see is two requests to it.
+    pub(crate) fn settle_space(&mut self, id: Known) {
+        let plain = |f: &Field| {
+            let before = &self.arena[f.name.end as usize + 1..f.value.start as usize];
+            matches!(before, b"" | b" ") && f.line_end == f.value.end + 2
+        };
+        if !self.items.iter().filter(|f| f.live && f.id == id).all(plain)
+            && let Some(value) = self.get(id).map(<[u8]>::to_vec)
+        {
+            self.set_known(id, &value);
+        }
+    }
+
     /// Number of lines that were parsed or added, dead ones included.
     pub fn lines(&self) -> usize {
         self.items.len()

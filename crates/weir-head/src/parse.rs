@@ -178,8 +178,8 @@ impl From<HeadError> for Fail {
     }
 }
 
-fn settle(result: Result<usize, Fail>, buf: &[u8], limits: &Limits) -> Result<Parsed, HeadError> {
-    match result {
+fn settle(result: &Result<usize, Fail>, buf: &[u8], limits: &Limits) -> Result<Parsed, HeadError> {
+    match *result {
         Ok(len) if len > limits.head_bytes => Err(HeadError::TooLarge),
         Ok(len) => Ok(Parsed::Complete(len)),
         Err(Fail::Partial) if buf.len() >= limits.head_bytes => Err(HeadError::TooLarge),
@@ -192,7 +192,7 @@ fn settle(result: Result<usize, Fail>, buf: &[u8], limits: &Limits) -> Result<Pa
 ///
 /// On [`Parsed::Complete`] all of `head` is set and owns its bytes; otherwise its content is of no meaning.
 pub fn parse_request(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Parsed, HeadError> {
-    settle(request(buf, limits, head), buf, limits)
+    settle(&request(buf, limits, head), buf, limits)
 }
 
 fn request(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<usize, Fail> {
@@ -234,6 +234,9 @@ fn request(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<usize,
     split_target(head, target)?;
     authority(head)?;
     head.framing = framing::of_request(&head.fields, head.version)?;
+    if head.fields.has(Known::ContentLength) {
+        head.fields.settle_space(Known::ContentLength);
+    }
     head.keep_alive = keep_alive(&head.fields, head.version);
     Ok(end)
 }
@@ -247,7 +250,7 @@ pub fn parse_response(
     method: Method,
     head: &mut ResponseHead,
 ) -> Result<Parsed, HeadError> {
-    settle(response(buf, limits, method, head), buf, limits)
+    settle(&response(buf, limits, method, head), buf, limits)
 }
 
 fn response(buf: &[u8], limits: &Limits, method: Method, head: &mut ResponseHead) -> Result<usize, Fail> {
@@ -274,6 +277,9 @@ fn response(buf: &[u8], limits: &Limits, method: Method, head: &mut ResponseHead
     let end = fields(buf, at, limits, &mut head.fields)?;
     head.fields.load(&buf[..end]);
     head.framing = framing::of_response(&head.fields, head.version, head.status, method)?;
+    if head.fields.has(Known::ContentLength) {
+        head.fields.settle_space(Known::ContentLength);
+    }
     head.keep_alive = keep_alive(&head.fields, head.version) && head.framing != Framing::UntilClose;
     Ok(end)
 }
@@ -353,7 +359,7 @@ pub fn parse_trailers(buf: &[u8], limits: &Limits, out: &mut Fields) -> Result<P
     if let Ok(end) = &result {
         out.load(&buf[..*end]);
     }
-    settle(result, buf, limits)
+    settle(&result, buf, limits)
 }
 
 fn split_target(head: &mut RequestHead, target: Span) -> Result<(), HeadError> {

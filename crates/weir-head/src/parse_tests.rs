@@ -216,6 +216,28 @@ fn hop_by_hop_fields_stay_here() {
     assert_eq!(String::from_utf8(out).unwrap(), "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n");
 }
 
+/// nginx refuses a length behind a tab that HAProxy takes: what is passed on has one reading.
+#[test]
+fn a_length_is_passed_on_in_plain_white_space() {
+    #[track_caller]
+    fn check(line: &str, expect: &str) {
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{line}\r\nX: \ty\r\n\r\n");
+        let mut head = RequestHead::default();
+        parse_request(text.as_bytes(), &Limits::default(), &mut head).unwrap();
+        assert_eq!(head.framing, Framing::Length(5));
+        let mut out = Vec::new();
+        write_request(&head, &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.lines().any(|l| l.eq_ignore_ascii_case(expect)), "{out}");
+    }
+    check("Content-Length: 5", "content-length: 5");
+    check("Content-Length:5", "content-length:5");
+    check("Content-Length: \t5 \t", "content-length: 5");
+    check("Content-Length:\t5", "content-length: 5");
+    check("Content-Length: 5 ", "content-length: 5");
+    check("Content-Length:  5", "content-length: 5");
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_the_same(

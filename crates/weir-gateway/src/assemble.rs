@@ -284,7 +284,7 @@ impl Assembler {
             match &endpoint.address {
                 EndpointAddress::Socket(address) => all.push((*address, name, endpoint.weight)),
                 EndpointAddress::Echo => {
-                    all.extend(self.echo.map(|address| (address, name, endpoint.weight)))
+                    all.extend(self.echo.map(|address| (address, name, endpoint.weight)));
                 }
                 EndpointAddress::Name { host, port } => {
                     for address in addresses.get(&(host.clone(), *port)).into_iter().flatten() {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,17 +13,12 @@ use weir_emit::logging::Colour;
 use weir_emit::metrics::{Columns, Family, Registry};
 use weir_http::{BindError, mono_now};
 use weir_model::{AccessLogFormat, Model};
-use weir_traffic::{GcraTable, KeyHasher};
 
 use crate::assemble::{Addresses, AssembleError, Assembler, Secrets};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::worker::{self, Order};
 use crate::{echo, gauges, resolve};
-
-/// Cells of the table that holds all keyed limits: 18 bytes each, so 4.7 MB for a quarter of a million callers that are
-/// not at rest. More callers at once share overflow cells, counted.
-const LIMIT_CELLS: usize = 1 << 18;
 
 /// Orders that a worker may have waiting.
 const INBOX: usize = 64;
@@ -102,24 +96,13 @@ impl Gateway {
         let access = Arc::new(open_access_log(&model, &access_totals)?);
         let snapshot = Arc::new(assembler.assemble(model, None, &addresses, Secrets::Keep, access)?);
         let mut seed = seed();
-        let shared = Arc::new(Shared {
-            workers,
-            limits: GcraTable::new(LIMIT_CELLS),
-            key_hasher: KeyHasher::seeded(seed.next_u64(), seed.next_u64()),
-            unrouted: assembler.unrouted(),
-            failures: registry
-                .counters(
-                    Family::new(
-                        "weir_failures_total",
-                        "Requests that did not get the answer they asked for.",
-                    )
+        let failures = registry
+            .counters(
+                Family::new("weir_failures_total", "Requests that did not get the answer they asked for.")
                     .columns(Columns::Failure),
-                )
-                .series(&[]),
-            tunnels: AtomicU32::new(0),
-            copies_dropped: AtomicU64::new(0),
-            copies_failed: AtomicU64::new(0),
-        });
+            )
+            .series(&[]);
+        let shared = Arc::new(Shared::new(workers, &mut seed, assembler.unrouted(), failures));
         let mut sockets = HashMap::new();
         for listener in snapshot.listeners() {
             let address = listener.model.address;

@@ -1,5 +1,6 @@
 //! The echo service: a real endpoint on a port of its own, for a first try and for examples.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -34,7 +35,7 @@ pub(crate) fn start() -> std::io::Result<SocketAddr> {
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let mut text = format!("{} {}\n", request.method(), request.uri());
     for (name, value) in request.headers() {
-        text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
     }
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     let (status, body) = match body {

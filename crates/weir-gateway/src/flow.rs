@@ -53,7 +53,7 @@ enum Source {
 }
 
 /// Why a body could not be passed on.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum FlowError {
     /// The source's connection broke, or ended before its body did.
     Source,
@@ -146,7 +146,7 @@ impl Flow {
             if into.len() >= max {
                 break false;
             }
-            if let Poll::Pending = self.poll_fill(cx, src, buf)? {
+            if self.poll_fill(cx, src, buf)?.is_pending() {
                 self.coding = coding;
                 return Poll::Pending;
             }

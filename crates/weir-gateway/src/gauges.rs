@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use weir_emit::metrics::{Family, Kind, Samples};
 use weir_http::mono_now;
-use weir_traffic::BreakerState;
+use weir_traffic::{BreakerState, GcraStats};
 
 use crate::control::Gateway;
 use crate::snapshot::Snapshot;
@@ -26,7 +26,7 @@ pub(crate) fn register(gateway: &Gateway) {
         out.push(&[], s.version as f64);
     });
     add(Kind::Gauge, "weir_routes", "Routes in force.", &[], |_, s, out| {
-        out.push(&[], s.routes.len() as f64)
+        out.push(&[], s.routes.len() as f64);
     });
     add(Kind::Gauge, "weir_tunnels", "Open upgraded connections.", &[], |g, _, out| {
         out.push(&[], f64::from(g.shared().tunnels.load(Ordering::Relaxed)));
@@ -89,7 +89,7 @@ pub(crate) fn register(gateway: &Gateway) {
         "Retries in flight, by service.",
         &["service"],
         |_, s, out| {
-            each_service(s, |s| out.push(&[s.model.id.as_str()], f64::from(s.retry_budget.retrying())))
+            each_service(s, |s| out.push(&[s.model.id.as_str()], f64::from(s.retry_budget.retrying())));
         },
     );
     add(
@@ -143,18 +143,22 @@ pub(crate) fn register(gateway: &Gateway) {
         |_, s, out| each_breaker(s, |labels, b| out.push(labels, b.counts().refused as f64)),
     );
     add(Kind::Gauge, "weir_limit_cells", "Cells of the table of keyed limits.", &[], |g, _, out| {
-        out.push(&[], g.shared().limits.stats(mono_now()).cells as f64);
+        out.push(&[], limits(g).map_or(0, |s| s.cells) as f64);
     });
     add(Kind::Gauge, "weir_limit_cells_used", "Cells whose bucket is not full.", &[], |g, _, out| {
-        out.push(&[], g.shared().limits.stats(mono_now()).used as f64);
+        out.push(&[], limits(g).map_or(0, |s| s.used) as f64);
     });
     add(
         Kind::Counter,
         "weir_limit_overflow_total",
         "Verdicts from a shared overflow cell, for want of a free one.",
         &[],
-        |g, _, out| out.push(&[], g.shared().limits.stats(mono_now()).overflow_hits as f64),
+        |g, _, out| out.push(&[], limits(g).map_or(0, |s| s.overflow_hits) as f64),
     );
+}
+
+fn limits(gateway: &Gateway) -> Option<GcraStats> {
+    gateway.shared().limits_in_use().map(|table| table.stats(mono_now()))
 }
 
 fn each_listener(snapshot: &Snapshot, out: &mut Samples, read: impl Fn(&crate::live::ListenerLive) -> f64) {
@@ -163,8 +167,8 @@ fn each_listener(snapshot: &Snapshot, out: &mut Samples, read: impl Fn(&crate::l
     }
 }
 
-fn each_service(snapshot: &Snapshot, mut read: impl FnMut(&Arc<crate::live::ServiceLive>)) {
-    snapshot.services.iter().flatten().for_each(|service| read(service));
+fn each_service(snapshot: &Snapshot, read: impl FnMut(&Arc<crate::live::ServiceLive>)) {
+    snapshot.services.iter().flatten().for_each(read);
 }
 
 fn each_breaker(snapshot: &Snapshot, mut read: impl FnMut(&[&str], &weir_traffic::BreakerLive)) {

@@ -17,10 +17,10 @@ fn said(service: &ServiceId, endpoint: Option<&str>, transition: Transition) {
     };
     match transition {
         Transition::Opened { by_probe: false } => {
-            tracing::warn!("{whose}: breaker opened: too many failures")
+            tracing::warn!("{whose}: breaker opened: too many failures");
         }
         Transition::Opened { by_probe: true } => {
-            tracing::warn!("{whose}: breaker opened again: a probe failed")
+            tracing::warn!("{whose}: breaker opened again: a probe failed");
         }
         Transition::HalfOpened => tracing::info!("{whose}: breaker half-open: probes pass"),
         Transition::Closed => tracing::info!("{whose}: breaker closed: probes succeeded"),

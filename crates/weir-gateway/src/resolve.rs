@@ -16,7 +16,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Bounds on the time between two look-ups of a name, whatever its time to live.
 const AGAIN_MIN: Duration = Duration::from_secs(1);
-const AGAIN_MAX: Duration = Duration::from_secs(300);
+const AGAIN_MAX: Duration = Duration::from_mins(5);
 
 /// Pause after a look-up that failed. The addresses known until then stay in use.
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(3);
@@ -44,7 +44,7 @@ fn names(model: &Model) -> Vec<Name> {
 fn resolver() -> Option<&'static TokioResolver> {
     static RESOLVER: OnceLock<Option<TokioResolver>> = OnceLock::new();
     RESOLVER
-        .get_or_init(|| match TokioResolver::builder_tokio().and_then(|builder| builder.build()) {
+        .get_or_init(|| match TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build) {
             Ok(resolver) => Some(resolver),
             Err(error) => {
                 tracing::warn!(%error, "name resolution is not available; only addresses and localhost work");

@@ -66,6 +66,7 @@ pub(crate) struct Worker {
     pub(crate) copies: Cell<u32>,
     published: RefCell<Published>,
     cursors: RefCell<Vec<Cursor>>,
+    #[expect(clippy::vec_box, reason = "it moves in and out of connections: a pointer, not two kilobytes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
     connections: RefCell<Connections>,
     draining: Cell<bool>,

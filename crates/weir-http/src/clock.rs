@@ -9,7 +9,7 @@ static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 fn epoch() -> Instant {
     // An hour back, so that a moment before the first reading can be expressed.
-    *EPOCH.get_or_init(|| Instant::now().checked_sub(Duration::from_secs(3600)).unwrap_or_else(Instant::now))
+    *EPOCH.get_or_init(|| Instant::now().checked_sub(Duration::from_hours(1)).unwrap_or_else(Instant::now))
 }
 
 /// The monotonic clock.
@@ -26,7 +26,7 @@ pub fn wall_now() -> Wall {
 
 /// A moment as the runtime's timers know it. [`Mono::NEVER`] becomes a moment a year ahead.
 pub(crate) fn instant_of(moment: Mono) -> tokio::time::Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    const YEAR: Duration = Duration::from_hours(365 * 24);
     let since = Duration::from_nanos(moment.0).min(epoch().elapsed() + YEAR);
     (epoch() + since).into()
 }

@@ -113,8 +113,8 @@ enum Comparison {
 impl Preconditions {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         Ok(Self {
-            if_match: tags(headers, header::IF_MATCH, Comparison::Strong)?,
-            if_none_match: tags(headers, header::IF_NONE_MATCH, Comparison::Weak)?,
+            if_match: tags(headers, &header::IF_MATCH, Comparison::Strong)?,
+            if_none_match: tags(headers, &header::IF_NONE_MATCH, Comparison::Weak)?,
         })
     }
 
@@ -156,9 +156,9 @@ impl Tags {
     }
 }
 
-fn tags(headers: &HeaderMap, name: HeaderName, comparison: Comparison) -> Result<Option<Tags>, Refusal> {
+fn tags(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Result<Option<Tags>, Refusal> {
     let mut all = Vec::new();
-    for value in headers.get_all(&name) {
+    for value in headers.get_all(name) {
         let value = value.to_str().unwrap_or_default().trim();
         if value == "*" {
             return Ok(Some(Tags::Any));
@@ -174,7 +174,7 @@ fn tags(headers: &HeaderMap, name: HeaderName, comparison: Comparison) -> Result
             }
         }
     }
-    Ok(headers.contains_key(&name).then_some(Tags::These(all)))
+    Ok(headers.contains_key(name).then_some(Tags::These(all)))
 }
 
 #[cfg(test)]

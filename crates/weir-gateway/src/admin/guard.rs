@@ -19,7 +19,7 @@ pub(super) enum Door {
 /// Refuses what a page of another site made a browser send: its `Host` is a name that the page's owner let resolve to
 /// this machine (DNS rebinding), or it carries that site's `Origin`.
 pub(super) fn admit(door: Door, hosts: &[String], uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-    let host = only(headers, header::HOST)?.ok_or_else(|| {
+    let host = only(headers, &header::HOST)?.ok_or_else(|| {
         Refusal::new(
             StatusCode::BAD_REQUEST,
             "the request has no Host header; send one, as in `Host: localhost`",
@@ -33,7 +33,7 @@ pub(super) fn admit(door: Door, hosts: &[String], uri: &Uri, headers: &HeaderMap
             return Err(Refusal::new(StatusCode::FORBIDDEN, message));
         }
     }
-    let Some(origin) = only(headers, header::ORIGIN)? else { return Ok(()) };
+    let Some(origin) = only(headers, &header::ORIGIN)? else { return Ok(()) };
     let of_host = ["http://", "https://"].iter().any(|scheme| {
         origin.get(..scheme.len()).is_some_and(|start| {
             start.eq_ignore_ascii_case(scheme) && origin[scheme.len()..].eq_ignore_ascii_case(host)
@@ -48,8 +48,8 @@ pub(super) fn admit(door: Door, hosts: &[String], uri: &Uri, headers: &HeaderMap
 }
 
 /// A field that may stand once.
-fn only(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Refusal> {
-    let mut values = headers.get_all(&name).into_iter();
+fn only(headers: &HeaderMap, name: &header::HeaderName) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(name).into_iter();
     let first = values.next();
     if values.next().is_some() {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("send the header {name} once")));

@@ -78,7 +78,7 @@ pub(super) struct Refusal {
     message: String,
     /// For programs.
     diagnostics: Option<Value>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Refusal {
@@ -87,7 +87,7 @@ impl Refusal {
     }
 
     pub(super) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     /// What is wrong with a text that was sent, as `weir check` says it.
@@ -125,7 +125,7 @@ impl Refusal {
             (Wanted::Json, None) => json(self.status, &json!({ "error": self.message })),
             _ => text(self.status, format!("{}\n", self.message)),
         };
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             reply.headers_mut().insert(name, value);
         }
         reply
@@ -136,7 +136,7 @@ impl From<GatewayError> for Refusal {
     fn from(error: GatewayError) -> Self {
         let status = match &error {
             GatewayError::Bind(bind) => return Self::new(StatusCode::CONFLICT, cannot_bind(bind)),
-            GatewayError::Assemble(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            GatewayError::Assemble(_) | GatewayError::AccessLog(_) => StatusCode::UNPROCESSABLE_ENTITY,
             GatewayError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -157,17 +157,17 @@ mod tests {
     #[test]
     fn paths() {
         #[track_caller]
-        fn check(path: &str, expected: Option<Resource>) {
-            assert_eq!(Resource::find(path).ok(), expected, "{path}");
+        fn check(path: &str, expected: Option<&Resource>) {
+            assert_eq!(Resource::find(path).ok().as_ref(), expected, "{path}");
         }
-        let object = |kind, name: &str| Some(Resource::Object(kind, name.into()));
-        check("/", Some(Resource::Index));
-        check("/config", Some(Resource::Config));
-        check("/config/", Some(Resource::Config));
-        check("/routes", Some(Resource::State(Kind::Route)));
-        check("/config/routes/orders", object(Kind::Route, "orders"));
-        check("/config/services/a%C3%A9%2f", object(Kind::Service, "aé/"));
-        check("/config/listeners/web/", object(Kind::Listener, "web"));
+        let object = |kind, name: &str| Resource::Object(kind, name.into());
+        check("/", Some(&Resource::Index));
+        check("/config", Some(&Resource::Config));
+        check("/config/", Some(&Resource::Config));
+        check("/routes", Some(&Resource::State(Kind::Route)));
+        check("/config/routes/orders", Some(&object(Kind::Route, "orders")));
+        check("/config/services/a%C3%A9%2f", Some(&object(Kind::Service, "aé/")));
+        check("/config/listeners/web/", Some(&object(Kind::Listener, "web")));
         check("/config/routes", None);
         check("/config/routes/", None);
         check("/config/routes/%zz", None);
@@ -182,15 +182,15 @@ mod tests {
     #[test]
     fn methods() {
         #[track_caller]
-        fn check(path: &str, method: Method, expected: Option<Deed>) {
-            assert_eq!(Resource::find(path).unwrap().deed(&method).ok(), expected, "{method} {path}");
+        fn check(path: &str, method: &Method, expected: Option<Deed>) {
+            assert_eq!(Resource::find(path).unwrap().deed(method).ok(), expected, "{method} {path}");
         }
-        check("/metrics", Method::HEAD, Some(Deed::Read));
-        check("/metrics", Method::PUT, None);
-        check("/config", Method::PUT, Some(Deed::Put));
-        check("/config", Method::DELETE, None);
-        check("/config/routes/a", Method::DELETE, Some(Deed::Delete));
-        check("/config/routes/a", Method::POST, None);
-        check("/config/routes/a", Method::OPTIONS, None);
+        check("/metrics", &Method::HEAD, Some(Deed::Read));
+        check("/metrics", &Method::PUT, None);
+        check("/config", &Method::PUT, Some(Deed::Put));
+        check("/config", &Method::DELETE, None);
+        check("/config/routes/a", &Method::DELETE, Some(Deed::Delete));
+        check("/config/routes/a", &Method::POST, None);
+        check("/config/routes/a", &Method::OPTIONS, None);
     }
 }

@@ -29,7 +29,7 @@ const FIELDS_MAX: usize = 100;
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A connection is ended after this time, so that one whose client reads nothing does not keep its place.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
+const CONNECTION_TIME_MAX: Duration = Duration::from_mins(10);
 
 /// What an ending connection's request still gets.
 const GRACE: Duration = Duration::from_secs(5);

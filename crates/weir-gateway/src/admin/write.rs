@@ -24,7 +24,7 @@ use crate::control::Applied;
 const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// A body that has not arrived by then is given up.
-const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+const BODY_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// The name of what is sent here, in errors and as an object's origin.
 const SOURCE: &str = "admin";
@@ -198,9 +198,6 @@ fn waits(old: &Model, new: &Model) -> Vec<&'static str> {
     }
     if old.workers != new.workers {
         waits.push("workers");
-    }
-    if old.access_log != new.access_log {
-        waits.push("access_log");
     }
     waits
 }

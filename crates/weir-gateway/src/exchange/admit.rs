@@ -56,7 +56,7 @@ fn enter<'p>(
     let shared = &worker.shared;
     for limiter in &service.limiters {
         let key = limiter.key().and_then(|key| crate::filters::key_of(exchange, key));
-        let verdict = limiter.check(&shared.limits, &shared.key_hasher, key.as_deref(), now);
+        let verdict = limiter.check(shared.limits(), &shared.key_hasher, key.as_deref(), now);
         crate::filters::describe_limit(
             service.model.id.as_str(),
             limiter,

@@ -57,14 +57,14 @@ pub(super) async fn send(
     if let (Some(breaker), Some(pass)) = (&service.breaker, pass) {
         let outcome = match &result {
             Ok(_) => Outcome::of_status(service.breaker_failures(), exchange.response.status),
-            Err(refusal) => outcome_of(service.breaker_failures(), &refusal.failure),
+            Err(refusal) => outcome_of(service.breaker_failures(), refusal.failure),
         };
         report::breaker(&service.model.id, None, breaker.record(pass, outcome, mono_now()));
     }
     result
 }
 
-fn outcome_of(failures: weir_model::BreakerFailures, failure: &Failure) -> Outcome {
+fn outcome_of(failures: weir_model::BreakerFailures, failure: Failure) -> Outcome {
     match failure.blame {
         weir_model::Blame::Upstream => Outcome::of_failure(failures, failure.kind),
         _ => Outcome::Abandoned,
@@ -260,7 +260,7 @@ async fn one_try(
         let outcome = match &result {
             _ if tally.stale => Outcome::Abandoned,
             Ok(_) => Outcome::of_status(failures, exchange.response.status),
-            Err(failure) => outcome_of(failures, failure),
+            Err(failure) => outcome_of(failures, *failure),
         };
         report::breaker(&service.model.id, Some(&endpoint.name), breaker.record(pass, outcome, mono_now()));
     }
@@ -365,10 +365,8 @@ fn begin(exchange: &mut Exchange, client: &Client, route: &RouteLive, endpoint: 
     let Exchange { request, up, ids, upgrade, held, .. } = exchange;
     let host = match &route.model.rewrite_host {
         HostRewrite::To(host) => Some(host.as_bytes()),
-        HostRewrite::Endpoint => Some(endpoint.name.as_bytes()),
-        HostRewrite::Keep if request.form == TargetForm::Absolute => None,
-        HostRewrite::Keep if request.fields.has(Known::Host) => None,
-        HostRewrite::Keep => Some(endpoint.name.as_bytes()),
+        HostRewrite::Keep if request.fields.has(Known::Host) || request.form == TargetForm::Absolute => None,
+        HostRewrite::Keep | HostRewrite::Endpoint => Some(endpoint.name.as_bytes()),
     };
     if let Some(host) = host
         && request.fields.get(Known::Host) != Some(host)

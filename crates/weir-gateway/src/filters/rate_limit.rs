@@ -12,7 +12,7 @@ pub(super) fn on_request(worker: &Worker, exchange: &mut Exchange, route: &Route
     let now = exchange.times.started;
     for limiter in &route.limiters {
         let key = limiter.key().and_then(|key| key_of(exchange, key));
-        let verdict = limiter.check(&worker.shared.limits, &worker.shared.key_hasher, key.as_deref(), now);
+        let verdict = limiter.check(worker.shared.limits(), &worker.shared.key_hasher, key.as_deref(), now);
         describe(route.model.id.as_str(), limiter, &verdict, &mut exchange.answer_fields);
         check(&verdict)?;
     }

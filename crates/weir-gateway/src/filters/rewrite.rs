@@ -37,10 +37,9 @@ pub(crate) fn rewritten<'a>(rewrite: &PathRewrite, path: &'a [u8], prefix_len: u
         }
         PathRewrite::Regex { pattern, with } => {
             return match pattern.replace(path, with) {
-                Cow::Borrowed(_) => Cow::Borrowed(path),
                 Cow::Owned(new) if is_path(&new) => Cow::Owned(new),
                 // A replacement that makes no path is not used: better the old path than a broken request.
-                Cow::Owned(_) => Cow::Borrowed(path),
+                Cow::Owned(_) | Cow::Borrowed(_) => Cow::Borrowed(path),
             };
         }
     };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::bench::gateway::LOAD_CORE;
 use crate::bench::load::{Load, Pace, Plan};
 use crate::bench::origin::Origin;
-use crate::bench::proxy::{Kind, Setup};
+use crate::bench::proxy::{Kind, Setup, weir_binary};
 use crate::bench::{Scratch, routes};
 use crate::{peers, sys, workspace};
 
@@ -127,14 +127,12 @@ fn serve(
     requests: u32,
     under: impl Fn(&Path) -> Result<Vec<OsString>>,
 ) -> Result<Served> {
-    if kind == Kind::Weir {
-        workspace::release_binary()?;
-    }
+    let weir = weir_binary(&[kind])?;
     sys::pin_current(LOAD_CORE)?;
     let dir = Scratch::new("count")?;
     let origin = Origin::start(LOAD_CORE)?;
     let table = routes::Table::Ten;
-    let setup = Setup { under: under(dir.path())?, ..Setup::plain(origin.address, table, dir.path()) };
+    let setup = Setup { under: under(dir.path())?, ..Setup::plain(origin.address, table, dir.path(), &weir) };
     let routes = table.routes();
     let proxy = setup.start(kind, &routes)?;
     let plan = Plan {

@@ -26,20 +26,22 @@ pub fn cache() -> Result<PathBuf> {
     Ok(base.join("weir"))
 }
 
-/// The release binary, built when it is not up to date.
+/// The release binary: `$WEIR_BINARY` where set, so that builds can be compared, else built when it is not up to date.
 pub fn release_binary() -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--package", "weir"]))?;
-    Ok(target().join("release/weir"))
+    binary(&["build", "--release", "--package", "weir"], "release")
 }
 
-/// A binary of this tree that checks configurations: `$WEIR_BINARY` where set, else the development build, built when it
-/// is not up to date.
+/// A binary that checks configurations: `$WEIR_BINARY` where set, else the development build.
 pub fn checking_binary() -> Result<PathBuf> {
+    binary(&["build", "--quiet", "--package", "weir"], "debug")
+}
+
+fn binary(build: &[&str], folder: &str) -> Result<PathBuf> {
     if let Some(binary) = std::env::var_os("WEIR_BINARY") {
         return Ok(binary.into());
     }
-    run(cargo().args(["build", "--quiet", "--package", "weir"]))?;
-    Ok(target().join("debug/weir"))
+    run(cargo().args(build))?;
+    Ok(target().join(folder).join("weir"))
 }
 
 /// `cargo`, in the workspace.

@@ -25,7 +25,7 @@ pub(crate) enum Work {
     Upload,
     /// 64 keep-alive connections over TLS, by wrk.
     TlsKeepAlive,
-    /// A connection for each request, over TLS, by wrk.
+    /// A connection for each request, over TLS, by `openssl s_time`.
     TlsHandshake,
     /// Memory held by connections that do nothing.
     Idle,

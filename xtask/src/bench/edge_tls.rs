@@ -4,7 +4,7 @@
 //! machine is not ours, so the shape is what can be repeated. Clients keep their 500 TLS connections in all three steps;
 //! what changes is the way to the origin.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,13 +12,13 @@ use serde_json::json;
 
 use super::Scratch;
 use super::gateway::LOAD_CORE;
-use super::proxy::{Kind, Setup};
+use super::proxy::{Kind, Setup, weir_binary};
 use super::report::{Report, figure};
 use super::routes::Table as Routes;
 use super::wrk::Wrk;
 use crate::process::{Running, free_address};
 use crate::table::Table;
-use crate::{peers, sys, workspace};
+use crate::{peers, sys};
 
 const CONNECTIONS: usize = 500;
 const POOL: u32 = 200;
@@ -74,9 +74,7 @@ const STEPS: [Step; 3] = [
 
 /// Runs the three steps with each proxy.
 pub fn run(options: &Options) -> Result<()> {
-    if options.peers.contains(&Kind::Weir) {
-        workspace::release_binary()?;
-    }
+    let weir = weir_binary(&options.peers)?;
     sys::pin_current(LOAD_CORE)?;
     sys::raise_open_files()?;
     let duration = Duration::from_secs(if options.quick { 8 } else { 30 });
@@ -88,7 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
         let mut rates = Vec::new();
         for step in &STEPS {
             eprintln!("bench: {}: {}", kind.name(), step.name);
-            let summary = one_step(kind, step, duration)?;
+            let summary = one_step(kind, step, duration, &weir)?;
             rates.push(summary.0);
             let (ratio, published) = (summary.0 / rates[0], step.published_rate / STEPS[0].published_rate);
             table.row([
@@ -126,18 +124,18 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Requests per second and p99 in milliseconds.
-fn one_step(kind: Kind, step: &Step, duration: Duration) -> Result<(f64, f64)> {
+fn one_step(kind: Kind, step: &Step, duration: Duration, weir: &Path) -> Result<(f64, f64)> {
     let dir = Scratch::new("edge-tls")?;
     let origin = free_address()?;
     let setup = Setup {
         tls: true,
         pool: step.pool,
         upstream_tls: step.upstream_tls,
-        ..Setup::plain(origin, Routes::Ten, dir.path())
+        ..Setup::plain(origin, Routes::Ten, dir.path(), weir)
     };
     let _origin = start_origin(&setup)?;
     let proxy = setup.start(kind, &setup.routes.routes())?;
-    let load = Wrk { address: proxy.address, connections: CONNECTIONS, tls: true, close: false };
+    let load = Wrk { address: proxy.address, connections: CONNECTIONS, tls: true };
     let summary = load.run(duration, dir.path())?;
     Ok((summary.per_second, summary.p99_ms))
 }

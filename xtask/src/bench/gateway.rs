@@ -20,9 +20,9 @@ use anyhow::{Context, Result, bail};
 use super::case::{CASES, Case, Metric, TEN_ROUTES, Work};
 use super::load::{Load, Pace, Plan};
 use super::origin::Origin;
-use super::proxy::{Kind, Proxy, Setup};
+use super::proxy::{Kind, Proxy, Setup, weir_binary};
 use super::report::{Outcome, Report};
-use super::{routes, wrk};
+use super::{handshakes, routes, wrk};
 use crate::process::Cost;
 use crate::workspace;
 
@@ -98,9 +98,7 @@ pub fn run(options: &Options) -> Result<()> {
     let times = Times { rounds: options.rounds.unwrap_or(times.rounds), ..times };
     let kinds = if options.peers.is_empty() { Kind::ALL.to_vec() } else { options.peers.clone() };
     let narrow = options.quick && options.peers.is_empty();
-    if kinds.contains(&Kind::Weir) {
-        workspace::release_binary()?;
-    }
+    let weir = weir_binary(&kinds)?;
     crate::sys::pin_current(LOAD_CORE)?;
     crate::sys::raise_open_files()?;
     let dir = super::Scratch::new("gateway")?;
@@ -110,7 +108,13 @@ pub fn run(options: &Options) -> Result<()> {
     for case in CASES.iter().filter(|c| options.case.is_empty() || options.case.iter().any(|n| n == c.name)) {
         // In two minutes a rival is measured only where a bar names it.
         let kinds: Vec<_> = kinds.iter().copied().filter(|kind| !narrow || case.names(*kind)).collect();
-        let outcome = one_case(case, &kinds, &times, &origin, dir.path(), &mut problems);
+        let outcome = one_case(
+            case,
+            &kinds,
+            &times,
+            &Setup::plain(origin.address, case.routes, dir.path(), &weir),
+            &mut problems,
+        );
         report.add(case, &outcome);
     }
     report.finish(options.json.as_deref(), options.record)?;
@@ -124,13 +128,13 @@ fn one_case(
     case: &Case,
     kinds: &[Kind],
     times: &Times,
-    origin: &Origin,
-    dir: &Path,
+    plain: &Setup,
     problems: &mut Vec<String>,
 ) -> Outcome {
     eprintln!("bench: {}: {}", case.name, case.question);
     let mut outcome = Outcome::default();
-    let setup = |table| Setup { tls: case.tls, logs: case.logs, ..Setup::plain(origin.address, table, dir) };
+    let dir = &plain.dir;
+    let setup = |routes| Setup { routes, tls: case.tls, logs: case.logs, ..plain.clone() };
     let mut wanted: Vec<_> = kinds.iter().map(|&kind| (kind.name(), kind, case.routes)).collect();
     let large = matches!(case.routes, routes::Table::Hosts | routes::Table::OneHost);
     if large && kinds.contains(&Kind::Weir) {
@@ -204,13 +208,18 @@ fn measure(
         }
         Work::Download(_) | Work::Upload => closed_loop(contestant, times, 16, outcome),
         Work::TlsKeepAlive | Work::TlsHandshake => {
-            let proxy = &contestant.proxy;
+            let (name, proxy) = (contestant.name, &contestant.proxy);
+            let duration = times.window + times.warm_up;
             let before = proxy.running.cost();
-            let close = work == Work::TlsHandshake;
-            let load = wrk::Wrk { address: proxy.address, connections: CONNECTIONS, tls: true, close };
-            let summary = load.run(times.window + times.warm_up, dir)?;
-            costs(contestant.name, before, proxy.running.cost(), summary.answers, outcome);
-            outcome.add(contestant.name, Metric::Rate, summary.per_second);
+            let (answers, per_second) = if work == Work::TlsHandshake {
+                handshakes::run(proxy.address, duration, dir)?
+            } else {
+                let load = wrk::Wrk { address: proxy.address, connections: CONNECTIONS, tls: true };
+                let summary = load.run(duration, dir)?;
+                (summary.answers, summary.per_second)
+            };
+            costs(name, before, proxy.running.cost(), answers, outcome);
+            outcome.add(name, Metric::Rate, per_second);
             Ok(())
         }
         Work::Idle => idle(contestant, times.idle_connections, dir, outcome),

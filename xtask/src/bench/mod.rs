@@ -3,6 +3,7 @@
 pub(crate) mod case;
 pub mod edge_tls;
 pub mod gateway;
+mod handshakes;
 mod histogram;
 pub(crate) mod load;
 pub(crate) mod origin;

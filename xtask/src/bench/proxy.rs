@@ -55,6 +55,8 @@ pub(crate) struct Setup {
     /// A scratch folder; certificate, configurations, logs.
     pub(crate) dir: PathBuf,
     pub(crate) core: usize,
+    /// The binary that is Weir.
+    pub(crate) weir: PathBuf,
     /// A program (with its arguments) that the proxy runs under.
     pub(crate) under: Vec<OsString>,
 }
@@ -67,9 +69,14 @@ pub(crate) struct Proxy {
     pub(crate) start: Duration,
 }
 
+/// Weir's binary, built when it is among those measured.
+pub(crate) fn weir_binary(kinds: &[Kind]) -> Result<PathBuf> {
+    if kinds.contains(&Kind::Weir) { workspace::release_binary() } else { Ok(PathBuf::new()) }
+}
+
 impl Setup {
     /// Plain HTTP on both sides with a pool, no logs, on the proxy's core.
-    pub(crate) fn plain(origin: SocketAddr, routes: routes::Table, dir: &Path) -> Self {
+    pub(crate) fn plain(origin: SocketAddr, routes: routes::Table, dir: &Path, weir: &Path) -> Self {
         Self {
             origin,
             routes,
@@ -79,6 +86,7 @@ impl Setup {
             upstream_tls: false,
             dir: dir.to_owned(),
             core: PROXY_CORE,
+            weir: weir.to_owned(),
             under: Vec::new(),
         }
     }
@@ -177,7 +185,7 @@ impl Setup {
 
     fn command(&self, kind: Kind, file: &Path) -> Result<Command> {
         let program = match kind {
-            Kind::Weir => workspace::target().join("release/weir"),
+            Kind::Weir => self.weir.clone(),
             _ => peers::locate(kind.name())
                 .with_context(|| format!("{} is not installed; run `cargo xtask peers`", kind.name()))?,
         };

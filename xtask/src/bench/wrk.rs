@@ -18,8 +18,6 @@ pub(crate) struct Wrk {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) tls: bool,
-    /// Ask for the connection to be closed after each answer.
-    pub(crate) close: bool,
 }
 
 /// What wrk printed.
@@ -34,7 +32,7 @@ impl Wrk {
     pub(crate) fn run(&self, duration: Duration, dir: &Path) -> Result<Summary> {
         let scheme = if self.tls { "https" } else { "http" };
         let file = dir.join("requests.lua");
-        fs::write(&file, script(self.close))?;
+        fs::write(&file, SCRIPT)?;
         let mut command = Command::new(program()?);
         command.args(["-t1", "--latency", "--timeout", "5s"]);
         command.arg(format!("-c{}", self.connections)).arg("-s").arg(&file);
@@ -49,15 +47,13 @@ impl Wrk {
 }
 
 /// The path changes with each request, over the ten routes.
-fn script(close: bool) -> String {
-    let close = if close { "Connection: close\\r\\n" } else { "" };
-    format!(
-        "local n, requests = 0, {{}}\n\
-         for i = 0, 9 do requests[i] = 'GET /r' .. i .. '/item HTTP/1.1\\r\\nHost: bench.example.com\\r\\n\
-         User-Agent: weir-bench\\r\\nAccept: */*\\r\\n{close}\\r\\n' end\n\
-         function request() n = n + 1; return requests[n % 10] end\n"
-    )
-}
+const SCRIPT: &str = "local n, requests = 0, {}
+for i = 0, 9 do
+  requests[i] = 'GET /r' .. i .. '/item HTTP/1.1\\r\\nHost: bench.example.com\\r\\n' ..
+    'User-Agent: weir-bench\\r\\nAccept: */*\\r\\n\\r\\n'
+end
+function request() n = n + 1; return requests[n % 10] end
+";
 
 impl Summary {
     fn read(said: &str) -> Option<Result<Self>> {

@@ -1,5 +1,8 @@
 //! The admin interface over real sockets: who may do what, and that what was done is live.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -141,10 +144,10 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         head += "Host: localhost\r\n";
     }
     if !headers.iter().any(|(name, _)| *name == "Content-Length") {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
     // A server that refuses by the head alone may have closed already.
@@ -214,7 +217,7 @@ async fn what_it_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_write() {
     let rig = Rig::start().await;
-    let route = r#"{ respond: { status: 200, body: second }, matches: [{ path: { exact: /hello } }] }"#;
+    let route = "{ respond: { status: 200, body: second }, matches: [{ path: { exact: /hello } }] }";
     let put = async |headers: &[(&str, &str)]| {
         call(rig.address(), "PUT", "/config/routes/hello", headers, route.as_bytes()).await
     };

@@ -48,7 +48,7 @@ pub(super) fn admit(door: Door, hosts: &[String], uri: &Uri, headers: &HeaderMap
 }
 
 /// A field that may stand once.
-fn only(headers: &HeaderMap, name: &header::HeaderName) -> Result<Option<&str>, Refusal> {
+fn only<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Option<&'h str>, Refusal> {
     let mut values = headers.get_all(name).into_iter();
     let first = values.next();
     if values.next().is_some() {

@@ -150,7 +150,11 @@ fn limits(printed: &Value) -> Vec<String> {
         let text = |key: &str| match &limit[key] {
             Value::String(text) => text.clone(),
             Value::Object(one) => {
-                one.iter().map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default())).collect()
+                let named = one
+                    .iter()
+                    .next()
+                    .map(|(kind, name)| format!("{kind} {}", name.as_str().unwrap_or_default()));
+                named.unwrap_or_default()
             }
             other => other.to_string(),
         };

@@ -1,6 +1,6 @@
 //! The whole configuration for programs.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use weir_model::{AccessLogFormat, Model, RouteOrder};
@@ -18,8 +18,8 @@ pub(super) fn print_json(model: &Model) -> Value {
         "workers": model.workers.map_or_else(|| json!("none"), |workers| json!(workers)),
         "admin": present([
             ("address", Some(model.admin.address.map_or_else(|| "none".into(), |a| a.to_string().into()))),
-            ("socket", model.admin.socket.as_ref().map(path)),
-            ("token_file", model.admin.token_file.as_ref().map(path)),
+            ("socket", model.admin.socket.as_ref().map(|file| path(file))),
+            ("token_file", model.admin.token_file.as_ref().map(|file| path(file))),
             ("hosts", Some(json!(model.admin.hosts))),
         ]),
         "access_log": present([
@@ -29,7 +29,7 @@ pub(super) fn print_json(model: &Model) -> Value {
                 AccessLogFormat::Text => "text",
                 AccessLogFormat::Off => "off",
             }))),
-            ("file", model.access_log.file.as_ref().map(path)),
+            ("file", model.access_log.file.as_ref().map(|file| path(file))),
         ]),
         "route_order": match model.order {
             RouteOrder::Precedence => "precedence",
@@ -41,7 +41,7 @@ pub(super) fn print_json(model: &Model) -> Value {
     })
 }
 
-fn path(path: &PathBuf) -> Value {
+fn path(path: &Path) -> Value {
     path.display().to_string().into()
 }
 
@@ -56,7 +56,6 @@ fn present<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn reads_back_as_the_same() {

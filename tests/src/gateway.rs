@@ -197,7 +197,7 @@ impl Drop for Weir {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+            let tail = lines[lines.len().saturating_sub(12)..].join("\n");
             eprintln!("── what weir said\n{tail}\n──");
         }
     }

@@ -34,14 +34,9 @@ fn objects<K: Kind, T>(
     beside: impl Fn(&T, &T) -> Option<String>,
     lines: &mut Vec<String>,
 ) {
-    if old.ptr_eq(new) {
-        return;
-    }
     let word = K::WORD;
-    let changed =
-        |(id, object): &(&Id<K>, &Arc<T>)| !old.get(*id).is_some_and(|before| Arc::ptr_eq(before, object));
-    let mut names: BTreeSet<&Id<K>> = new.iter().filter(changed).map(|(id, _)| id).collect();
-    names.extend(old.iter().map(|(id, _)| id).filter(|id| !new.contains_key(*id)));
+    let (gone, put) = new.changed_since(old, Arc::ptr_eq);
+    let names: BTreeSet<&Id<K>> = gone.into_iter().chain(put.into_iter().map(|(id, _)| id)).collect();
     for id in names {
         match (old.get(id), new.get(id)) {
             (None, Some(_)) => lines.push(format!("{word} {id} added")),

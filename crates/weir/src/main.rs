@@ -5,6 +5,7 @@
 //!                                                                   └─ gateway, up ─► serve/*
 //! ```
 
+mod allocator;
 mod build;
 mod cli;
 mod commands;
@@ -18,10 +19,8 @@ mod terminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let started = Instant::now();
+    allocator::give_back_at_once();
     cli::run(started)
 }

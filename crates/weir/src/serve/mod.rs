@@ -118,13 +118,11 @@ impl Serving {
                 build: format!("weir {} {}", BUILD.version, BUILD.commit).trim_end().to_owned(),
                 base,
             };
-            let admin = match is_on {
-                true => Some(AdminServer::start(gateway.clone(), options).await?),
-                false => None,
-            };
+            let admin = if is_on { Some(AdminServer::start(gateway.clone(), options).await?) } else { None };
             anyhow::Ok((gateway, admin))
         })?;
         drop(entered);
+        crate::allocator::tidy_up();
         let reloader = Reloader::new(gateway.clone(), file, overrides);
         readiness.ready();
         let took = run.settings.started.elapsed();
@@ -166,7 +164,7 @@ impl Serving {
     }
 
     /// Lets open requests end and stops. A second signal ends at once.
-    pub(crate) fn stop(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn stop(self) -> Outcome {
         let Self { runtime, gateway, admin, readiness, mut signals, .. } = self;
         readiness.not_ready("stopping");
         let outcome = runtime.block_on(async {
@@ -189,6 +187,6 @@ impl Serving {
             }
         });
         runtime.shutdown_background();
-        Ok(outcome)
+        outcome
     }
 }

@@ -12,7 +12,7 @@ use weir_emit::access::{AccessLog, Format, Settings, Target, Totals};
 use weir_emit::logging::Colour;
 use weir_emit::metrics::{Columns, Family, Registry};
 use weir_http::{BindError, mono_now};
-use weir_model::{AccessLogFormat, Model};
+use weir_model::{AccessLogFormat, Model, RateLimit};
 
 use crate::assemble::{Addresses, AssembleError, Assembler, Secrets};
 use crate::shared::Shared;
@@ -103,6 +103,7 @@ impl Gateway {
             )
             .series(&[]);
         let shared = Arc::new(Shared::new(workers, &mut seed, assembler.unrouted(), failures));
+        prepare_limits(&shared, &snapshot.model);
         let mut sockets = HashMap::new();
         for listener in snapshot.listeners() {
             let address = listener.model.address;
@@ -242,6 +243,7 @@ impl Gateway {
         };
         let State { assembler, addresses, .. } = &mut *state;
         let snapshot = Arc::new(assembler.assemble(model, Some(current), addresses, secrets, access)?);
+        prepare_limits(&self.inner.shared, &snapshot.model);
         let new: Vec<SocketAddr> = fresh.iter().map(|(address, _)| *address).collect();
         state.sockets.extend(fresh);
         self.publish(state, &snapshot, &new).await?;
@@ -311,6 +313,19 @@ impl Gateway {
         .await;
         self.access_log().flush(Duration::from_secs(2));
         begun.elapsed() < longest || longest.is_zero()
+    }
+}
+
+/// Makes the table of keyed limits before a request asks for it: five megabytes are not cleared in a moment.
+fn prepare_limits(shared: &Shared, model: &Model) {
+    let keyed =
+        |limits: &[RateLimit]| limits.iter().any(|limit| matches!(limit, RateLimit::TokenBucket { .. }));
+    let wanted = || {
+        model.routes.values().any(|route| keyed(&route.rate_limits))
+            || model.services.values().any(|service| keyed(&service.rate_limits))
+    };
+    if shared.limits_in_use().is_none() && wanted() {
+        shared.limits();
     }
 }
 

@@ -8,7 +8,7 @@ use weir_http::{Buf, mono_now};
 use weir_model::{Failure, FailureKind, Mono, Phase};
 
 use super::admit::InFlight;
-use super::send::Answered;
+use super::send::{Answered, client_left};
 use super::{Exchange, Met, Next, Refusal, Tunnel, Why};
 use crate::connection::Client;
 use crate::flow::{Coding, FlowError};
@@ -97,7 +97,7 @@ impl Passing {
         client: &mut Client,
         exchange: &mut Exchange,
     ) -> Poll<Result<(), Failure>> {
-        let Client { stream, buf, timer, .. } = client;
+        let Client { stream, buf, .. } = &mut *client;
         if self.uploading {
             let up =
                 exchange.up.poll(cx, stream, buf.get_or_insert_with(Buf::take), &mut self.upstream.stream);
@@ -122,13 +122,17 @@ impl Passing {
             }
             Poll::Pending => {}
         }
+        // An endpoint that pauses writes nothing by which a client that left would be noticed.
+        if !self.uploading && client_left(client, cx) {
+            return Poll::Ready(Err(Failure::new(FailureKind::ClientGone, Phase::Body)));
+        }
         let so_far = exchange.down.wire_bytes + exchange.up.wire_bytes;
         if so_far != self.moved {
             self.moved = so_far;
             self.pause_deadline = mono_now().after(self.pause);
-            timer.set(self.pause_deadline.min(exchange.times.deadline));
+            client.timer.set(self.pause_deadline.min(exchange.times.deadline));
         }
-        if timer.poll_expired(cx) {
+        if client.timer.poll_expired(cx) {
             let kind = match () {
                 () if exchange.times.deadline <= self.pause_deadline => FailureKind::RequestTimeout,
                 // Bytes wait for the client: it is the one that stopped.

@@ -342,7 +342,7 @@ async fn while_client_waits(
 }
 
 /// Whether the client has closed its side while it waits for an answer. Bytes of a further request stay in the buffer.
-fn client_left(client: &mut Client, cx: &mut Context<'_>) -> bool {
+pub(super) fn client_left(client: &mut Client, cx: &mut Context<'_>) -> bool {
     loop {
         if client.has_more() || client.stream.poll_readable(cx).is_pending() {
             return false;

@@ -84,7 +84,9 @@ fn run(input: &[u8]) -> u64 {
 
 fn table(order: RouteOrder, routes: &[Arc<Route>]) -> RouteTable<()> {
     let mut table = RouteTable::new(order);
-    routes.iter().for_each(|route| table.insert(route, ()));
+    for route in routes {
+        table.insert(route, ());
+    }
     table
 }
 

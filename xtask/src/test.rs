@@ -49,7 +49,11 @@ pub fn run(options: &Options) -> Result<()> {
     peers::print(&found);
     let used = workspace::target().join(USED);
     let _ = fs::remove_file(&used);
-    let release = step("build the release binary", &mut count, workspace::release_binary);
+    // Only the end-to-end tests meet the binary.
+    let needs_binary = options.crates.is_empty() || options.crates.iter().any(|name| name == "weir-tests");
+    let release = needs_binary
+        .then(|| step("build the release binary", &mut count, workspace::release_binary))
+        .flatten();
 
     let mut command = cargo();
     command.args(["test", "--no-fail-fast"]);
@@ -76,7 +80,7 @@ pub fn run(options: &Options) -> Result<()> {
         step("instructions per request", &mut count, || per_request::callgrind(&gate));
         step("system calls per request", &mut count, || per_request::syscalls(&gate));
     }
-    print_used(&fs::read_to_string(&used).unwrap_or_default(), &found);
+    print_used(&fs::read_to_string(&used).unwrap_or_default(), &found, options.crates.is_empty());
     println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
     if count.failed > 0 {
         bail!("{} failed", count.failed);
@@ -137,7 +141,7 @@ impl Count {
 }
 
 /// What ran against what.
-fn print_used(notes: &str, found: &[peers::Found]) {
+fn print_used(notes: &str, found: &[peers::Found], gates_ran: bool) {
     let mut used: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     for peer in found {
         used.entry(peer.name.to_owned()).or_default().0.clone_from(&peer.version);
@@ -150,7 +154,8 @@ fn print_used(notes: &str, found: &[peers::Found]) {
         }
         entry.1.insert(text("suite"));
     }
-    for (peer, suite) in [("valgrind", "callgrind"), ("strace", "syscalls")] {
+    let gates = [("valgrind", "instructions per request"), ("strace", "system calls per request")];
+    for (peer, suite) in gates.into_iter().filter(|_| gates_ran) {
         if let Some((_, suites)) = used.get_mut(peer) {
             suites.insert(suite.to_owned());
         }
@@ -158,7 +163,7 @@ fn print_used(notes: &str, found: &[peers::Found]) {
     let mut table = Table::new(&["peer", "version", "suites that ran against it"]);
     for (peer, (version, suites)) in &used {
         let suites: Vec<_> = suites.iter().map(String::as_str).collect();
-        let suites = if suites.is_empty() { "only benches".to_owned() } else { suites.join(", ") };
+        let suites = if suites.is_empty() { "none in this run".to_owned() } else { suites.join(", ") };
         table.row([peer.as_str(), version, &suites]);
     }
     table.print();

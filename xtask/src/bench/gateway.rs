@@ -289,6 +289,9 @@ fn costs(name: &'static str, before: Cost, after: Cost, answers: u64, outcome: &
 /// Connections that have shaken hands and had one answer, and then do nothing.
 fn idle(contestant: &Contestant, connections: usize, dir: &Path, outcome: &mut Outcome) -> Result<()> {
     let proxy = &contestant.proxy;
+    // What the first connections need once is not the price of a further one.
+    wrk::Wrk { address: proxy.address, connections: CONNECTIONS, tls: true }
+        .run(Duration::from_secs(1), dir)?;
     let before = proxy.running.cost().resident;
     let sleepers = wrk::sleepers(proxy.address, connections, dir)?;
     let begin = Instant::now();

@@ -25,7 +25,7 @@ Examples:
 
 The configuration is the first of: --config, $WEIR_CONFIG, ./weir.yaml (not as root),
 $XDG_CONFIG_HOME/weir/weir.yaml, $HOME/.weir.yaml, /etc/weir/weir.yaml.
-`weir COMMAND --help` says more about each command.";
+`weir COMMAND --help` says more about a command.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -12,6 +12,51 @@ use weir_model::Model;
 use crate::stages::{Run, Said};
 use crate::terminal::{complain, count};
 
+/// A configuration as it was read.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// Its path, or a word for what has none.
+    pub(crate) name: String,
+    /// What relative file names in it are joined to.
+    base: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Text {
+    /// Reads a file; `-` is standard input.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read")?;
+            return Ok(Self { name: "standard input".into(), base: PathBuf::new(), bytes });
+        }
+        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { name: path.display().to_string(), base, bytes })
+    }
+
+    /// One that no file holds.
+    pub(crate) fn built_in(text: &str) -> Self {
+        Self { name: "built in".into(), base: PathBuf::new(), bytes: text.as_bytes().to_owned() }
+    }
+
+    /// Tells one text from another.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.bytes.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Finds all that is wrong with it, or the model that it stands for.
+    pub(crate) fn judge(self) -> Judged {
+        let Loaded { model, diagnostics } = weir_config::load_bytes(&self.name, &self.bytes, &self.base);
+        // The text is only needed where something is to be shown of it.
+        let bytes = if diagnostics.is_empty() { &[][..] } else { &self.bytes };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        Judged { name: self.name, model, diagnostics, text, base: self.base }
+    }
+}
+
 /// A text with all that is known of it.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -21,42 +66,11 @@ pub(crate) struct Judged {
     pub(crate) model: Option<Model>,
     /// Errors and warnings.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Tells one text from another.
-    pub(crate) fingerprint: u64,
     text: String,
     base: PathBuf,
 }
 
 impl Judged {
-    /// Reads and judges a file; `-` is standard input.
-    pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
-        if path == Path::new("-") {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read")?;
-            return Ok(Self::of("standard input", &bytes, Path::new("")));
-        }
-        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Self::of(&path.display().to_string(), &bytes, path.parent().unwrap_or(Path::new(""))))
-    }
-
-    /// Judges a text. Relative file names in it are joined to `base`.
-    pub(crate) fn of(name: &str, bytes: &[u8], base: &Path) -> Self {
-        let Loaded { model, diagnostics } = weir_config::load_bytes(name, bytes, base);
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        // Kept only where something is to be shown: a file may be large, and the gateway runs long.
-        let text =
-            if diagnostics.is_empty() { String::new() } else { String::from_utf8_lossy(bytes).into_owned() };
-        Self {
-            name: name.to_owned(),
-            model,
-            diagnostics,
-            fingerprint: hasher.finish(),
-            text,
-            base: base.to_owned(),
-        }
-    }
-
     pub(crate) fn errors(&self) -> usize {
         self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
     }

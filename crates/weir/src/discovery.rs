@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::stages::Usage;
+
 /// A file, and why this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -27,7 +29,9 @@ pub(crate) struct NotFound {
 }
 
 fn remedy(looked_at: &[PathBuf], skipped_here: bool) -> String {
-    let places: String = looked_at.iter().map(|path| format!("  looked at {}\n", path.display())).collect();
+    let places: Vec<String> =
+        looked_at.iter().map(|path| format!("  looked at {}\n", path.display())).collect();
+    let places = places.concat();
     let here = if skipped_here {
         "  ./weir.yaml is there, but what lies in the current directory is not taken as root: say `-c ./weir.yaml`\n"
     } else {
@@ -70,15 +74,16 @@ pub(crate) fn find(given: Option<&Path>, around: &Surroundings) -> Result<Place,
 }
 
 /// [`find`] in this process.
-pub(crate) fn find_here(given: Option<&Path>) -> Result<Place, NotFound> {
-    find(
+pub(crate) fn find_here(given: Option<&Path>) -> Result<Place, Usage> {
+    let found = find(
         given,
         &Surroundings {
             variable: &|name| std::env::var_os(name),
             exists: &Path::is_file,
             is_root: rustix::process::geteuid().is_root(),
         },
-    )
+    );
+    found.map_err(|error| Usage(error.to_string()))
 }
 
 #[cfg(test)]

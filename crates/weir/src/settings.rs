@@ -38,10 +38,9 @@ impl Settings {
             workers: args.workers,
             log: args.log.clone().unwrap_or_default(),
             log_format: match args.log_format {
-                LogFormatArg::Json => LogFormat::Json,
                 LogFormatArg::Text => LogFormat::Text(stderr),
                 LogFormatArg::Auto if io::stderr().is_terminal() => LogFormat::Text(stderr),
-                LogFormatArg::Auto => LogFormat::Json,
+                LogFormatArg::Json | LogFormatArg::Auto => LogFormat::Json,
             },
             log_format_given: args.log_format != LogFormatArg::Auto,
             started,

@@ -8,6 +8,7 @@
 //! `after` and all that follows take place whatever became of `run`. A panic is logged, and the log flushed, before the
 //! process aborts.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,7 +171,7 @@ fn block(error: &anyhow::Error, settings: &Settings) -> String {
     let paint = settings.stderr();
     let mut text = format!("{}: {}\n", paint.red("error"), lines(&error.to_string()));
     for cause in error.chain().skip(1) {
-        text += &format!("  {} {}\n", paint.dim("because:"), lines(&cause.to_string()));
+        let _ = writeln!(text, "  {} {}", paint.dim("because:"), lines(&cause.to_string()));
     }
     text
 }

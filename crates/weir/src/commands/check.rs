@@ -1,5 +1,6 @@
 //! `weir check`: all that is wrong with a file.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,7 +8,7 @@ use serde_json::json;
 use weir_model::Model;
 
 use crate::cli::Output;
-use crate::configuration::Judged;
+use crate::configuration::{Judged, Text};
 use crate::discovery;
 use crate::stages::{Command, Outcome, Run};
 use crate::terminal::{self, complain, count};
@@ -56,14 +57,14 @@ impl Command for Check {
     fn before(self, run: &Run) -> anyhow::Result<Ready> {
         let Self { mut files, print, defaults } = self;
         if defaults {
-            let judged = Judged::of("defaults", LEAST.as_bytes(), std::path::Path::new(""));
+            let judged = Text::built_in(LEAST).judge();
             return Ok(Ready { files: vec![("defaults".into(), Ok(judged))], print: true });
         }
         if files.is_empty() {
             files.push(discovery::find_here(run.settings.config.as_deref())?.path);
         }
         let read = |path: PathBuf| {
-            let judged = Judged::file(&path);
+            let judged = Text::read(&path).map(Text::judge);
             (path, judged)
         };
         Ok(Ready { files: files.into_iter().map(read).collect(), print })
@@ -105,11 +106,12 @@ fn text(ready: &Ready, run: &Run) -> String {
         };
         if ready.print {
             if ready.files.len() > 1 {
-                text += &format!("---\n# {}\n", judged.name);
+                let _ = writeln!(text, "---\n# {}", judged.name);
             }
             text += &weir_config::print(model);
         } else {
-            text += &format!("{} {}\n", out.green(&judged.summary()), out.dim(&format!("· {}", size(model))));
+            let _ =
+                writeln!(text, "{} {}", out.green(&judged.summary()), out.dim(&format!("· {}", size(model))));
         }
     }
     text

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::configuration::Judged;
+use crate::configuration::Text;
 use crate::discovery;
 use crate::serve::{File, Overrides, Plan, Serving};
 use crate::stages::{Command, Lasts, Outcome, Run};
@@ -30,9 +30,9 @@ impl Command for Gateway {
 
     fn before(self, run: &Run) -> anyhow::Result<Serving> {
         let place = discovery::find_here(run.settings.config.as_deref())?;
-        let judged = Judged::file(&place.path)?;
-        let file = File { path: place.path, why: place.why, fingerprint: judged.fingerprint };
-        let model = judged.into_model(run)?;
+        let text = Text::read(&place.path)?;
+        let file = File { path: place.path, why: place.why, fingerprint: text.fingerprint() };
+        let model = text.judge().into_model(run)?;
         let overrides = Overrides { workers: run.settings.workers, access_log: None };
         Serving::start(Plan { model, file: Some(file), overrides }, run)
     }
@@ -43,6 +43,6 @@ impl Command for Gateway {
     }
 
     fn after(serving: Serving, _run: &Run) -> anyhow::Result<Outcome> {
-        serving.stop()
+        Ok(serving.stop())
     }
 }

@@ -65,11 +65,15 @@ impl Command for Init {
         };
         file.write_all(text.as_bytes()).with_context(|| format!("{path} cannot be written"))?;
         let paint = run.settings.stdout();
-        terminal::print(&format!(
-            "{path} written\n\n  {}   serves it; changes go live by themselves\n  {}     says what is wrong with it\n",
-            paint.bold(&format!("weir gateway -c {path}")),
-            paint.bold(&format!("weir check {path}")),
-        ))?;
+        let next = [
+            [
+                format!("weir gateway -c {path}"),
+                "serves it; changes of the file go live by themselves".to_owned(),
+            ],
+            [format!("weir check {path}"), "says what is wrong with it".to_owned()],
+        ];
+        let bold = |column: usize, cell: &str| if column == 0 { paint.bold(cell) } else { cell.to_owned() };
+        terminal::print(&format!("{path} written\n\n{}", terminal::table(&next, "  ", bold)))?;
         Ok(Outcome::Done)
     }
 }

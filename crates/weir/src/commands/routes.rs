@@ -11,7 +11,7 @@ use weir_model::{Listener, Model};
 use weir_route::RouteTable;
 
 use crate::cli::Output;
-use crate::configuration::Judged;
+use crate::configuration::Text;
 use crate::discovery;
 use crate::serve::in_order;
 use crate::stages::{Command, Outcome, Run, Usage};
@@ -60,7 +60,7 @@ impl Command for Routes {
             Some(path) => path,
             None => discovery::find_here(run.settings.config.as_deref())?.path,
         };
-        let judged = Judged::file(&path).map_err(|error| Usage(format!("{error:#}")))?;
+        let judged = Text::read(&path).map_err(|error| Usage(format!("{error:#}")))?.judge();
         let Some(model) = judged.model else {
             terminal::complain(&judged.rendered(run.settings.stderr().style()));
             bail!("{}", judged.summary());

@@ -1,13 +1,13 @@
 //! `weir up`: a gateway without a file.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use clap::Args;
 use weir_model::{AccessLogFormat, Model};
 
 use crate::cli::Output;
-use crate::configuration::Judged;
+use crate::configuration::Text;
 use crate::serve::{File, Overrides, Plan, Serving, in_order, url};
 use crate::stages::{Command, Lasts, Outcome, Run, Usage};
 use crate::terminal::{self, Paint};
@@ -53,23 +53,23 @@ impl Command for Up {
     type Ready = Running;
 
     fn before(self, run: &Run) -> anyhow::Result<Running> {
-        let (judged, kind, file) = match (&self.to, &run.settings.config) {
+        let (text, kind, file) = match (&self.to, &run.settings.config) {
             (Some(_), Some(_)) => {
                 let says = "a URL and --config both say where requests go: leave one out";
                 return Err(Usage(says.into()).into());
             }
             (Some(to), None) => {
                 let text = weir_config::proxy_to(to).map_err(Usage)?;
-                (Judged::of("built in", text.as_bytes(), Path::new("")), Kind::Proxy(to.clone()), None)
+                (Text::built_in(&text), Kind::Proxy(to.clone()), None)
             }
             (None, Some(path)) => {
-                let judged = Judged::file(path)?;
-                let file = File { path: path.clone(), why: "--config", fingerprint: judged.fingerprint };
-                (judged, Kind::File(path.display().to_string()), Some(file))
+                let text = Text::read(path)?;
+                let file = File { path: path.clone(), why: "--config", fingerprint: text.fingerprint() };
+                (text, Kind::File(path.display().to_string()), Some(file))
             }
             (None, None) => {
                 let text = weir_config::embedded_default();
-                (Judged::of("built in", text.as_bytes(), Path::new("")), Kind::BuiltIn, None)
+                (Text::built_in(text), Kind::BuiltIn, None)
             }
         };
         if file.is_some() && (self.listen.is_some() || self.admin.is_some()) {
@@ -77,7 +77,7 @@ impl Command for Up {
                 "--listen and --admin are for `weir up` without a file: the file says where it listens";
             return Err(Usage(says.into()).into());
         }
-        let model = self.adapt(judged.into_model(run)?);
+        let model = self.adapt(text.judge().into_model(run)?);
         let access_log = match run.settings.output {
             Output::Text => AccessLogFormat::Text,
             Output::Json => AccessLogFormat::Json,
@@ -97,7 +97,7 @@ impl Command for Up {
     }
 
     fn after(running: Running, _run: &Run) -> anyhow::Result<Outcome> {
-        running.serving.stop()
+        Ok(running.serving.stop())
     }
 }
 
@@ -128,8 +128,9 @@ fn welcome(serving: &Serving, kind: &Kind, paint: Paint) -> String {
     };
     let mut text = format!("{} {} → {what}\n", paint.bold("Weir stands:"), paint.cyan(&listens));
     if let Some(admin) = serving.admin_address() {
-        text += &format!(
-            "Admin: {} (/metrics, /routes, /services, /config)\n",
+        let _ = writeln!(
+            text,
+            "Admin: {} (/metrics, /routes, /services, /config)",
             paint.cyan(&format!("http://{admin}"))
         );
     }
@@ -153,7 +154,7 @@ fn welcome(serving: &Serving, kind: &Kind, paint: Paint) -> String {
         text += "\nTry in another terminal:\n";
     }
     for (line, why) in tries {
-        text += &format!("\n  {}\n      {}\n", paint.bold(&line), paint.dim(why));
+        let _ = writeln!(text, "\n  {}\n      {}", paint.bold(&line), paint.dim(why));
     }
     let next = match kind {
         Kind::BuiltIn => {

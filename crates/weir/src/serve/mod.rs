@@ -105,6 +105,8 @@ impl Serving {
         run.log.register(&registry);
         let readiness = Readiness::default();
         let base = file.as_ref().and_then(|file| file.path.parent()).map(PathBuf::from).unwrap_or_default();
+        // Before secrets are read, so that no change of one is missed.
+        let reloader = Reloader::start(file, overrides, &model);
         let entered = runtime.enter();
         // Before anything is opened, so that whoever asks to stop early is heard.
         let signals = Signals::listen().context("signals cannot be listened to")?;
@@ -123,7 +125,6 @@ impl Serving {
         })?;
         drop(entered);
         crate::allocator::tidy_up();
-        let reloader = Reloader::new(gateway.clone(), file, overrides);
         readiness.ready();
         let took = run.settings.started.elapsed();
         Ok(Self { runtime, gateway, admin, readiness, signals, reloader, workers, took })
@@ -141,7 +142,7 @@ impl Serving {
 
     /// Serves until a signal says to stop.
     pub(crate) fn until_stopped(&mut self) -> anyhow::Result<Outcome> {
-        let Self { runtime, signals, reloader, .. } = self;
+        let Self { runtime, gateway, signals, reloader, .. } = self;
         runtime.block_on(async {
             loop {
                 tokio::select! {
@@ -151,12 +152,12 @@ impl Serving {
                             tracing::info!("{name}: stopping; open requests may end");
                             return Ok(Outcome::Done);
                         }
-                        Signal::Reload => reloader.reload(Extent::Everything).await,
+                        Signal::Reload => reloader.reload(gateway, Extent::Everything).await,
                     },
                     () = reloader.changed() => {
                         let begun = Instant::now();
                         while begun.elapsed() < QUIET_MAX && reloader.again_within(QUIET).await {}
-                        reloader.reload(Extent::WhatChanged).await;
+                        reloader.reload(gateway, Extent::WhatChanged).await;
                     }
                 }
             }

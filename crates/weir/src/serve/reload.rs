@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use weir_config::{Style, keep_unchanged};
-use weir_gateway::{Gateway, GatewayError, report, secret_files};
+use weir_gateway::{Gateway, report, secret_files};
 use weir_model::Model;
 
 use super::watch::{Stamp, Watch};
 use super::{File, Overrides};
-use crate::configuration::Judged;
+use crate::configuration::Text;
 
 /// How much is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,10 @@ pub(super) enum Extent {
 /// Follows the configuration file and the secrets that it names.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    gateway: Gateway,
     file: Option<File>,
     overrides: Overrides,
     watch: Option<Watch>,
-    /// Secret files as they were when they were read last.
+    /// Secret files as they were when they were read last, or before.
     secrets: HashMap<PathBuf, Stamp>,
     /// The gateway refused a valid file, as it does when a certificate is not there yet. These are its secret files: a
     /// change of one of them is a reason to try again.
@@ -36,7 +35,9 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(gateway: Gateway, file: Option<File>, overrides: Overrides) -> Self {
+    /// Begins to watch. What happens to the secrets of `model` from now on is noticed; what has happened to the file
+    /// since it was read is found at the first look.
+    pub(super) fn start(file: Option<File>, overrides: Overrides, model: &Model) -> Self {
         let watch = match Watch::start() {
             Ok(watch) => Some(watch),
             Err(error) => {
@@ -44,8 +45,8 @@ impl Reloader {
                 None
             }
         };
-        let mut reloader = Self { gateway, file, overrides, watch, secrets: HashMap::new(), refused: None };
-        reloader.secrets = reloader.stamps();
+        let mut reloader = Self { file, overrides, watch, secrets: HashMap::new(), refused: None };
+        reloader.secrets = reloader.stamps(model);
         reloader.aim();
         reloader
     }
@@ -55,7 +56,7 @@ impl Reloader {
         self.file.as_ref()
     }
 
-    /// Something happened to a file. Cancel safe.
+    /// Something may have happened to a file. Cancel safe.
     pub(super) async fn changed(&mut self) {
         match &mut self.watch {
             Some(watch) => watch.changed().await,
@@ -69,58 +70,55 @@ impl Reloader {
     }
 
     /// Reads again, and puts in force what is valid.
-    pub(super) async fn reload(&mut self, extent: Extent) {
+    pub(super) async fn reload(&mut self, gateway: &Gateway, extent: Extent) {
         let everything = extent == Extent::Everything;
         if everything {
-            self.gateway.access_log().reopen();
+            gateway.access_log().reopen();
         }
-        let stamps = self.stamps();
+        let stamps = self.stamps(&gateway.model());
         let before = std::mem::replace(&mut self.secrets, stamps);
         let secrets_changed =
             self.secrets.iter().any(|(path, stamp)| before.get(path).is_some_and(|before| before != stamp));
         let again = everything || (secrets_changed && self.refused.is_some());
-        self.reload_file(again).await;
+        self.reload_file(gateway, again).await;
         if everything || secrets_changed {
-            match self.gateway.reload_secrets().await {
+            match gateway.reload_secrets().await {
                 Ok(applied) => report(&applied),
-                Err(error) => refuse("the certificates and keys", &error),
+                Err(error) => refuse("the certificates and keys", &error.into()),
             }
         }
         // A new file may name other secrets, and links may lead elsewhere.
-        for (path, stamp) in self.stamps() {
+        for (path, stamp) in self.stamps(&gateway.model()) {
             self.secrets.entry(path).or_insert(stamp);
         }
         self.aim();
     }
 
-    async fn reload_file(&mut self, again: bool) {
+    async fn reload_file(&mut self, gateway: &Gateway, again: bool) {
         let Some(file) = &mut self.file else { return };
-        let judged = match Judged::file(&file.path) {
-            Ok(judged) => judged,
+        let text = match Text::read(&file.path) {
+            Ok(text) => text,
             Err(error) => {
                 tracing::error!("{error:#}; what is in force serves on");
                 return;
             }
         };
-        if judged.fingerprint == file.fingerprint && !again {
+        let fingerprint = text.fingerprint();
+        if std::mem::replace(&mut file.fingerprint, fingerprint) == fingerprint && !again {
             return;
         }
-        file.fingerprint = judged.fingerprint;
-        let summary = judged.summary();
-        if !judged.diagnostics.is_empty() {
-            let rendered = judged.rendered(Style::Plain);
-            match judged.model {
-                Some(_) => tracing::warn!("{summary}\n{}", rendered.trim_end()),
-                None => {
-                    tracing::error!("{summary}; what is in force serves on\n{}", rendered.trim_end());
-                }
-            }
+        let judged = text.judge();
+        let (summary, rendered) = (judged.summary(), judged.rendered(Style::Plain));
+        let Some(model) = judged.model else {
+            tracing::error!("{summary}; what is in force serves on\n{}", rendered.trim_end());
+            return;
+        };
+        if !rendered.is_empty() {
+            tracing::warn!("{summary}\n{}", rendered.trim_end());
         }
-        let Some(model) = judged.model else { return };
         let named = secret_files(&model);
         let model = self.overrides.apply(model);
-        let result = self.gateway.change(|current| Ok::<_, GatewayError>(settle(current, model))).await;
-        self.refused = match result {
+        self.refused = match gateway.change(|current| anyhow::Ok(settle(current, model))).await {
             Ok(applied) => {
                 report(&applied);
                 None
@@ -139,8 +137,9 @@ impl Reloader {
         watch.aim(file.chain(self.secrets.keys().cloned()));
     }
 
-    fn stamps(&self) -> HashMap<PathBuf, Stamp> {
-        let mut files = secret_files(&self.gateway.model());
+    /// The secret files of a model, and of one that was refused, as they are now.
+    fn stamps(&self, model: &Model) -> HashMap<PathBuf, Stamp> {
+        let mut files = secret_files(model);
         files.extend(self.refused.iter().flatten().cloned());
         files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
     }
@@ -161,12 +160,6 @@ fn settle(current: &Model, mut new: Model) -> Model {
     keep_unchanged(current, new)
 }
 
-fn refuse(what: &str, error: &GatewayError) {
-    let mut says = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        says = format!("{says}: {cause}");
-        source = cause.source();
-    }
-    tracing::error!("{what} cannot be put in force: {says}; what is in force serves on");
+fn refuse(what: &str, error: &anyhow::Error) {
+    tracing::error!("{what} cannot be put in force: {error:#}; what is in force serves on");
 }

@@ -43,13 +43,15 @@ impl Watch {
     pub(super) fn start() -> notify::Result<Self> {
         // One place: an event that is not yet looked at stands for those that follow.
         let (sender, events) = mpsc::channel(1);
+        // What happened before anything was watched has to be looked for once.
+        let _ = sender.try_send(());
         let names = Arc::new(Mutex::new(HashSet::new()));
         let wanted = names.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let counts = event.as_ref().map_or(true, |event| {
                 let names = wanted.lock().unwrap_or_else(PoisonError::into_inner);
                 // A lost event names nothing.
-                changes(&event.kind)
+                changes(event.kind)
                     && (event.paths.is_empty() || event.paths.iter().any(|p| names.contains(p)))
             });
             if counts {
@@ -59,10 +61,10 @@ impl Watch {
         Ok(Self { watcher, directories: BTreeSet::new(), names, events })
     }
 
-    /// Something happened to a file. Cancel safe.
+    /// Something may have happened to a file; always so at first. Cancel safe.
     pub(super) async fn changed(&mut self) {
         if self.events.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -94,8 +96,8 @@ impl Watch {
     }
 }
 
-fn changes(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write))
+fn changes(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }
 
 /// Every name whose change can lead `path` elsewhere: links on the way, the file and the directory that holds it.

@@ -1,5 +1,7 @@
 //! The answer of `weir routes`, for people and for programs.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use weir_head::RequestHead;
 use weir_model::{
@@ -35,7 +37,7 @@ impl Answer<'_> {
         );
         let normal = String::from_utf8_lossy(self.head.path()).into_owned();
         if !normal.is_empty() && !self.asked.url.contains(&normal) {
-            text += &format!("Its path in normal form is {normal}\n");
+            let _ = writeln!(text, "Its path in normal form is {normal}");
         }
         text.push('\n');
         let mut rows: Vec<[String; 4]> = passed_over
@@ -51,7 +53,7 @@ impl Answer<'_> {
             rows.push(["✓".into(), route.id.to_string(), visible(&matched), format!("({})", route.origin)]);
         }
         if *left_out > 0 {
-            text += &format!("  … {left_out} more come before it and are further off\n");
+            let _ = writeln!(text, "  … {left_out} more come before it and are further off");
         }
         text += &table(&rows, "  ", |column, cell| match (column, cell) {
             (0, "✓") => paint.green(cell),
@@ -70,13 +72,15 @@ impl Answer<'_> {
     /// Where a route sends it.
     fn goes(&self, route: &Route) -> String {
         match &route.action {
+            Action::Forward(backends) if backends.len() == 1 => {
+                format!("\n  → service {}: {}\n", backends[0].service, self.endpoints(&backends[0]))
+            }
             Action::Forward(backends) => {
                 let whole: u64 = backends.iter().map(|backend| u64::from(backend.weight)).sum();
                 let row = |backend: &Backend| {
                     let share = u64::from(backend.weight) as f64 * 100.0 / whole.max(1) as f64;
-                    let share =
-                        if backends.len() == 1 { String::new() } else { format!("{} %", tenths(share)) };
-                    ["→".to_owned(), share, format!("service {}", backend.service), self.endpoints(backend)]
+                    let service = format!("service {}", backend.service);
+                    ["→".to_owned(), format!("{} %", tenths(share)), service, self.endpoints(backend)]
                 };
                 let rows: Vec<[String; 4]> = backends.iter().map(row).collect();
                 format!("\n{}", table(&rows, "  ", |_, cell| cell.to_owned()))

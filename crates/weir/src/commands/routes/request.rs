@@ -1,5 +1,7 @@
 //! The request that is asked about, from the command line's words to a head as a listener reads it.
 
+use std::fmt::Write as _;
+
 use weir_head::{Limits, Parsed, PathForm, RequestHead, normalise, parse_request};
 use weir_model::Listener;
 
@@ -77,7 +79,7 @@ impl Asked {
             }
             // One that is given takes the place of the URL's.
             if name.eq_ignore_ascii_case("host") {
-                fields[0].1 = value.trim().to_owned();
+                value.trim().clone_into(&mut fields[0].1);
             } else {
                 fields.push((name.to_owned(), value.trim().to_owned()));
             }
@@ -89,7 +91,7 @@ impl Asked {
     pub(super) fn head(&self, listener: &Listener) -> Result<RequestHead, HeadRefused> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.fields {
-            bytes += &format!("{name}: {value}\r\n");
+            let _ = write!(bytes, "{name}: {value}\r\n");
         }
         bytes += "\r\n";
         let limits = Limits {

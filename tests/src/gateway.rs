@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{eventually, free_port};
+use crate::{Client, Message, eventually, free_port};
 
 /// Debug builds on a busy machine are slow to start.
 const START: Duration = Duration::from_secs(30);
@@ -78,10 +78,15 @@ impl Setup {
         let Self { workers, listener, text, .. } = self;
         let comma = if listener.is_empty() { "" } else { ", " };
         format!(
-            "version: 1\nworkers: {workers}\nadmin: {{ address: 127.0.0.1:{admin} }}\n\
+            "version: 1\nworkers: {workers}\nadmin: {{ address: 127.0.0.1:{admin}, token_file: admin.token }}\n\
              access_log: {{ format: json }}\n\
              listeners:\n  - {{ name: web, address: 127.0.0.1:{port}{comma}{listener} }}\n{text}\n"
         )
+    }
+
+    /// The whole text, for the ports of one that runs.
+    pub fn render_for(&self, weir: &Weir) -> String {
+        self.render(weir.port, weir.admin)
     }
 
     /// Starts Weir and waits until it listens.
@@ -158,6 +163,26 @@ impl Weir {
         let fresh = self.dir.path().join(format!(".{name}.new"));
         fs::write(&fresh, bytes).expect("a folder of our own");
         fs::rename(&fresh, self.dir.path().join(name)).expect("a folder of our own");
+    }
+
+    /// Asks the admin interface, with the token that writes need.
+    #[track_caller]
+    pub fn operate(&self, method: &str, path: &str, more: &str, body: &str) -> Message {
+        let token = fs::read_to_string(self.dir.path().join("admin.token")).unwrap_or_default();
+        Client::connect(self.admin).ask(format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\
+             connection: close\r\n{more}\r\n{body}",
+            token.trim(),
+            body.len()
+        ))
+    }
+
+    /// Puts an object in force and waits until it is; panics where it is refused.
+    #[track_caller]
+    pub fn put(&self, object: &str, text: &str) -> Message {
+        let answer = self.operate("PUT", &format!("/config/{object}"), "", text);
+        assert!(matches!(answer.status(), 200 | 201), "{} {}", answer.start, answer.text());
+        answer
     }
 
     /// Sends a signal, by name (`TERM`, `HUP`).

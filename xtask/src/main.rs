@@ -43,6 +43,8 @@ enum Bench {
     Gateway(bench::gateway::Options),
     /// Requests per second without a pool, with one, and with TLS ended at the edge
     EdgeTls(bench::edge_tls::Options),
+    /// A thousand changes under load: failed requests, dropped tunnels, time until they are live
+    Live(bench::live::Options),
 }
 
 fn main() -> Result<()> {
@@ -59,5 +61,6 @@ fn main() -> Result<()> {
         Task::Syscalls(options) => per_request::syscalls(&options),
         Task::Bench(Bench::Gateway(options)) => bench::gateway::run(&options),
         Task::Bench(Bench::EdgeTls(options)) => bench::edge_tls::run(&options),
+        Task::Bench(Bench::Live(options)) => bench::live::run(&options),
     }
 }

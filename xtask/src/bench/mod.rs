@@ -5,6 +5,7 @@ pub mod edge_tls;
 pub mod gateway;
 mod handshakes;
 mod histogram;
+pub mod live;
 pub(crate) mod load;
 pub(crate) mod origin;
 pub mod proxy;

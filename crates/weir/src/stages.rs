@@ -117,7 +117,8 @@ pub(crate) fn run<C: Command>(command: C, args: &GlobalArgs, started: Instant) -
     };
     flush_on_panic(log.clone());
     let run = Run { settings, log };
-    let result = through(command, &run);
+    let mut begun = false;
+    let result = through(command, &run, &mut begun);
     let (outcome, code) = match &result {
         Ok(outcome) => (outcome.word(), outcome.code()),
         Err(error) if error.is::<Usage>() => ("misused", 2),
@@ -126,13 +127,15 @@ pub(crate) fn run<C: Command>(command: C, args: &GlobalArgs, started: Instant) -
     if let Err(error) = &result {
         say::<C>(error, &run);
     }
-    close::<C>(outcome, code, &run);
+    // What never came to serve has been answered by its error.
+    close::<C>(outcome, code, begun && C::LASTS == Lasts::UntilStopped, &run);
     run.log.flush(FLUSH_WITHIN);
     ExitCode::from(code)
 }
 
-fn through<C: Command>(command: C, run: &Run) -> anyhow::Result<Outcome> {
+fn through<C: Command>(command: C, run: &Run, begun: &mut bool) -> anyhow::Result<Outcome> {
     let mut ready = command.before(run)?;
+    *begun = true;
     let ran = C::run(&mut ready, run);
     let after = C::after(ready, run);
     match ran? {
@@ -141,11 +144,13 @@ fn through<C: Command>(command: C, run: &Run) -> anyhow::Result<Outcome> {
     }
 }
 
-/// The one record of the command.
-fn close<C: Command>(outcome: &str, code: u8, run: &Run) {
+/// The one record of the command: for everybody where it served, else for those who read the log by program or ask for
+/// details.
+fn close<C: Command>(outcome: &str, code: u8, served: bool, run: &Run) {
     let duration_ms = run.settings.started.elapsed().as_micros() as f64 / 1_000.0;
-    let asked_for = run.settings.log_format_given && run.settings.log_format == LogFormat::Json;
-    if C::LASTS == Lasts::UntilStopped || asked_for {
+    let by_program = run.settings.log_format == LogFormat::Json
+        && (run.settings.log_format_given || C::LASTS == Lasts::UntilStopped);
+    if served || by_program {
         tracing::info!(command = C::NAME, outcome, code, duration_ms, "weir {} ended", C::NAME);
     } else {
         tracing::debug!(command = C::NAME, outcome, code, duration_ms, "weir {} ended", C::NAME);

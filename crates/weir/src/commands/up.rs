@@ -1,10 +1,11 @@
 //! `weir up`: a gateway without a file.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use clap::Args;
-use weir_model::{AccessLogFormat, Model};
+use weir_model::AccessLogFormat;
 
 use crate::cli::Output;
 use crate::configuration::Text;
@@ -53,37 +54,28 @@ impl Command for Up {
     type Ready = Running;
 
     fn before(self, run: &Run) -> anyhow::Result<Running> {
-        let (text, kind, file) = match (&self.to, &run.settings.config) {
-            (Some(_), Some(_)) => {
-                let says = "a URL and --config both say where requests go: leave one out";
-                return Err(Usage(says.into()).into());
-            }
-            (Some(to), None) => {
-                let text = weir_config::proxy_to(to).map_err(Usage)?;
-                (Text::built_in(&text), Kind::Proxy(to.clone()), None)
-            }
-            (None, Some(path)) => {
-                let text = Text::read(path)?;
-                let file = File { path: path.clone(), why: "--config", fingerprint: text.fingerprint() };
-                (text, Kind::File(path.display().to_string()), Some(file))
-            }
-            (None, None) => {
-                let text = weir_config::embedded_default();
-                (Text::built_in(text), Kind::BuiltIn, None)
-            }
-        };
-        if file.is_some() && (self.listen.is_some() || self.admin.is_some()) {
-            let says =
-                "--listen and --admin are for `weir up` without a file: the file says where it listens";
-            return Err(Usage(says.into()).into());
+        let (text, kind, file) = self.what(run)?;
+        let judged = text.judge();
+        if let (Kind::Proxy(to), false) = (&kind, judged.diagnostics.is_empty()) {
+            let says = format!(
+                "requests to {to} would come back to Weir itself: let it listen elsewhere, as with --listen 127.0.0.1:8081"
+            );
+            return Err(Usage(says).into());
         }
-        let model = self.adapt(text.judge().into_model(run)?);
+        let model = judged.into_model(run)?;
         let access_log = match run.settings.output {
             Output::Text => AccessLogFormat::Text,
             Output::Json => AccessLogFormat::Json,
         };
         let overrides = Overrides { workers: run.settings.workers, access_log: Some(access_log) };
-        let serving = Serving::start(Plan { model, file, overrides }, run)?;
+        let built_in = file.is_none();
+        let serving = Serving::start(Plan { model, file, overrides }, run).map_err(|error| {
+            if built_in && is_taken(&error) {
+                return error
+                    .context("an address is taken: choose another with --listen or, for admin, --admin");
+            }
+            error
+        })?;
         Ok(Running { serving, kind })
     }
 
@@ -102,18 +94,50 @@ impl Command for Up {
 }
 
 impl Up {
-    /// `--listen` and `--admin`.
-    fn adapt(&self, mut model: Model) -> Model {
-        if let Some(admin) = self.admin {
-            model.admin.address = Some(admin);
+    /// What is to run.
+    fn what(&self, run: &Run) -> anyhow::Result<(Text, Kind, Option<File>)> {
+        match (&self.to, &run.settings.config) {
+            (Some(_), Some(_)) => {
+                Err(Usage("a URL and --config both say where requests go: leave one out".into()).into())
+            }
+            (Some(to), None) => {
+                let text = weir_config::proxy_to(to).map_err(Usage)?;
+                Ok((self.moved(&text), Kind::Proxy(to.clone()), None))
+            }
+            (None, Some(_)) if self.listen.is_some() || self.admin.is_some() => {
+                let says =
+                    "--listen and --admin are for `weir up` without a file: the file says where it listens";
+                Err(Usage(says.into()).into())
+            }
+            (None, Some(path)) => {
+                let text = Text::read(path)?;
+                let file = File { path: path.clone(), why: "--config", fingerprint: text.fingerprint() };
+                Ok((text, Kind::File(path.display().to_string()), Some(file)))
+            }
+            (None, None) => Ok((self.moved(weir_config::embedded_default()), Kind::BuiltIn, None)),
         }
-        let first = in_order(&model).first().cloned();
-        if let (Some(address), Some(listener)) = (self.listen, first) {
-            let moved = weir_model::Listener { address, ..(*listener).clone() };
-            model.listeners.insert(moved.id.clone(), moved.into());
-        }
-        model
     }
+
+    /// A text that is built in, with `--listen` and `--admin` in it, so that it is judged as it will run.
+    fn moved(&self, text: &str) -> Text {
+        let places = [("address: 127.0.0.1:8080", self.listen), ("address: 127.0.0.1:9901", self.admin)];
+        let mut text = text.to_owned();
+        for (place, address) in places {
+            if let Some(address) = address {
+                // In quotes, for the brackets of IPv6.
+                text = text.replacen(place, &format!("address: \"{address}\""), 1);
+            }
+        }
+        Text::built_in(&text)
+    }
+}
+
+/// Whether an address can't be listened on because somebody does.
+fn is_taken(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == ErrorKind::AddrInUse)
 }
 
 /// What is running, what to try, and how it goes on.

@@ -57,6 +57,8 @@ fn what_cannot_be_meant_is_wrong_usage() {
     fs::write(dir.path().join("weir.yaml"), answering(1, "x", "")).unwrap();
     check(dir.path(), &["localhost:3000"], "write http://localhost:3000");
     check(dir.path(), &["http://localhost/x"], "left over");
+    check(dir.path(), &["http://localhost:8080"], "come back to Weir itself");
+    check(dir.path(), &["http://[::1]:81", "--listen", "[::1]:81"], "come back to Weir itself");
     check(dir.path(), &["http://localhost", "-c", "weir.yaml"], "leave one out");
     check(dir.path(), &["-c", "weir.yaml", "--listen", "127.0.0.1:1"], "without a file");
 }
@@ -69,5 +71,9 @@ fn an_address_in_use_names_it() {
     let arguments = ["up", "--log-format", "text", "--listen", &listen, "--admin", &admin];
     let said = said(weir(second.path(), &arguments));
     assert_eq!(said.code, 1);
-    assert!(said.err.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", said.err);
+    for part in
+        [&format!("cannot listen on 127.0.0.1:{port}"), "choose another with --listen", "held by weir"]
+    {
+        assert!(said.err.contains(part), "{part} is not in {}", said.err);
+    }
 }

@@ -291,6 +291,9 @@ impl Gateway {
             .unwrap_or_default();
         let begun = Instant::now();
         let deadline = mono_now().after(longest);
+        // Now, and not at the end: while one of our handles is open the system goes on completing handshakes that nobody
+        // accepts, also those meant for a successor on the same port.
+        state.sockets.clear();
         let mut acknowledged = Vec::new();
         for inbox in &self.inner.inboxes {
             let (done, ack) = oneshot::channel();
@@ -301,7 +304,6 @@ impl Gateway {
         for ack in acknowledged {
             let _ = ack.await;
         }
-        state.sockets.clear();
         let threads = std::mem::take(
             &mut *self.inner.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         );

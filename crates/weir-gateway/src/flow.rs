@@ -292,6 +292,9 @@ impl Flow {
         src: &mut Stream,
         buf: &mut Buf,
     ) -> Poll<Result<(), FlowError>> {
+        if self.is_long() && buf.is_usual() && buf.is_empty() {
+            *buf = Buf::take_large();
+        }
         loop {
             match src.try_read(buf.space()) {
                 Ok(0) if matches!(self.source, Source::UntilClose) => {
@@ -311,6 +314,15 @@ impl Flow {
                 }
                 Err(_) => return Poll::Ready(Err(FlowError::Source)),
             }
+        }
+    }
+
+    /// Whether the body is known to be longer than a buffer holds.
+    fn is_long(&self) -> bool {
+        match self.source {
+            Source::Length(left) => left > BUF_BYTES as u64,
+            Source::Chunked(_) | Source::UntilClose => self.body_bytes > BUF_BYTES as u64,
+            Source::Ended | Source::Trailers => false,
         }
     }
 

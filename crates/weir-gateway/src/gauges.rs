@@ -42,6 +42,13 @@ pub(crate) fn register(gateway: &Gateway) {
         |g, _, out| out.push(&[], g.shared().copies_dropped.load(Ordering::Relaxed) as f64),
     );
     add(
+        Kind::Counter,
+        "weir_mirror_failed_total",
+        "Copies of requests whose service did not answer them in time.",
+        &[],
+        |g, _, out| out.push(&[], g.shared().copies_failed.load(Ordering::Relaxed) as f64),
+    );
+    add(
         Kind::Gauge,
         "weir_listener_connections",
         "Open client connections, by listener.",

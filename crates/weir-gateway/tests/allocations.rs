@@ -60,7 +60,9 @@ fn ask(stream: &mut TcpStream, times: u64) {
     let mut buf = [0; 4096];
     for _ in 0..times {
         stream
-            .write_all(b"GET /orders/7?a=b HTTP/1.1\r\nhost: api.test\r\nuser-agent: test\r\naccept: */*\r\n\r\n")
+            .write_all(
+                b"GET /orders/7?a=b HTTP/1.1\r\nhost: api.test\r\nuser-agent: test\r\naccept: */*\r\n\r\n",
+            )
             .unwrap();
         let mut len = 0;
         while !buf[..len].ends_with(b"\r\n\r\nhello") {

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes of a buffer: one TLS record, and what nginx and HAProxy use too.
 pub const BUF_BYTES: usize = 16 * 1024;
 
-/// Buffers that a thread keeps for its next connections.
+/// Bytes of a buffer for a long body: a quarter of the system calls.
+const LARGE_BYTES: usize = 4 * BUF_BYTES;
+
+/// Buffers that a thread keeps for its next connections, and large ones.
 const KEPT_MAX: usize = 256;
+const KEPT_LARGE_MAX: usize = 32;
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static KEPT_LARGE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
@@ -18,6 +23,11 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 /// Buffers that exist in the whole process, in use or kept; a gauge.
 pub fn bufs_allocated() -> usize {
     ALLOCATED.load(Ordering::Relaxed)
+}
+
+fn allocate(bytes: usize) -> Box<[u8]> {
+    ALLOCATED.fetch_add(1, Ordering::Relaxed);
+    vec![0; bytes].into_boxed_slice()
 }
 
 /// A buffer of [`BUF_BYTES`], filled at its end and consumed at its front. Taken from and returned to a list that
@@ -34,11 +44,18 @@ impl Buf {
     #[inline]
     pub fn take() -> Self {
         let kept = KEPT.with_borrow_mut(Vec::pop);
-        let bytes = kept.unwrap_or_else(|| {
-            ALLOCATED.fetch_add(1, Ordering::Relaxed);
-            vec![0; BUF_BYTES].into_boxed_slice()
-        });
-        Self { bytes, start: 0, end: 0 }
+        Self { bytes: kept.unwrap_or_else(|| allocate(BUF_BYTES)), start: 0, end: 0 }
+    }
+
+    /// An empty buffer of four times the size, for a body that is longer than one buffer.
+    pub fn take_large() -> Self {
+        let kept = KEPT_LARGE.with_borrow_mut(Vec::pop);
+        Self { bytes: kept.unwrap_or_else(|| allocate(LARGE_BYTES)), start: 0, end: 0 }
+    }
+
+    /// Whether it is of the usual size.
+    pub fn is_usual(&self) -> bool {
+        self.bytes.len() == BUF_BYTES
     }
 
     /// The bytes that were filled in and not consumed yet.
@@ -101,6 +118,7 @@ impl Buf {
         let mut larger = vec![0; self.bytes.len() * 2].into_boxed_slice();
         let len = self.len();
         larger[..len].copy_from_slice(self.data());
+        // The smaller one is not given back but freed: it leaves the count as this one enters it.
         self.bytes = larger;
         (self.start, self.end) = (0, len);
     }
@@ -115,10 +133,15 @@ impl Drop for Buf {
     #[inline]
     fn drop(&mut self) {
         let mut bytes = Some(std::mem::take(&mut self.bytes));
+        let (list, most) = match bytes.as_ref().map_or(0, |b| b.len()) {
+            BUF_BYTES => (&KEPT, KEPT_MAX),
+            LARGE_BYTES => (&KEPT_LARGE, KEPT_LARGE_MAX),
+            _ => (&KEPT, 0),
+        };
         // At the end of a thread its list may be gone already; the buffer is then simply freed.
-        let _ = KEPT.try_with(|kept| {
+        let _ = list.try_with(|kept| {
             let mut kept = kept.borrow_mut();
-            if kept.len() < KEPT_MAX && bytes.as_ref().is_some_and(|b| b.len() == BUF_BYTES) {
+            if kept.len() < most {
                 kept.extend(bytes.take());
             }
         });

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::case::{BARS, Bar, Case, Metric};
@@ -184,7 +184,43 @@ impl Report {
             fs::write(&dated, &self.text)?;
             fs::write(dir.join(format!("{}-latest.json", self.name)), all)?;
             println!("kept in {}", dated.display());
+            show_in_readme(&dir)?;
         }
         Ok(())
     }
+}
+
+/// Puts the bars of the newest recorded results between README's marks.
+fn show_in_readme(results: &Path) -> Result<()> {
+    const MARKS: [&str; 2] = ["<!-- bench:start -->", "<!-- bench:end -->"];
+    let mut table = Table::new(&["bench", "bar", "result"]);
+    let mut under = Vec::new();
+    let mut files: Vec<_> = fs::read_dir(results)?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.to_string_lossy().ends_with("-latest.json")) {
+        let newest: Value = serde_json::from_str(&fs::read_to_string(file)?)
+            .with_context(|| format!("{} is not JSON", file.display()))?;
+        let text = |key: &str| newest[key].as_str().unwrap_or_default().to_owned();
+        for bar in newest["bars"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let bar = bar.strip_prefix("bar: ").unwrap_or(bar);
+            let (what, result) = bar.rsplit_once(": ").unwrap_or((bar, ""));
+            table.row([text("bench").as_str(), what, result]);
+        }
+        let commit: String = text("commit").chars().take(12).collect();
+        under.push(format!("{} at {commit}, {}", text("bench"), text("machine")));
+    }
+    let readme = workspace::root().join("README.md");
+    let old = fs::read_to_string(&readme)?;
+    let (Some(start), Some(end)) = (old.find(MARKS[0]), old.find(MARKS[1])) else {
+        bail!("README.md lacks {} and {}", MARKS[0], MARKS[1]);
+    };
+    let new = format!(
+        "{}\n{}\n{}.\n{}",
+        &old[..start + MARKS[0].len()],
+        table.markdown(),
+        under.join("; "),
+        &old[end..]
+    );
+    fs::write(&readme, new)?;
+    Ok(())
 }

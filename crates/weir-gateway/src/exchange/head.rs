@@ -18,6 +18,9 @@ pub(super) enum Read {
     Head,
     /// The client closed the connection between requests, or went away within a head.
     Gone,
+    /// No byte was there after all: the runtime takes a fresh connection for readable. It goes on waiting, without a
+    /// buffer.
+    Nothing,
     /// The bytes are refused.
     Refused(Failure, Why),
 }
@@ -58,19 +61,16 @@ pub(super) async fn read(client: &mut Client, exchange: &mut Exchange, listener:
                     if stream.poll_readable(cx).is_ready() {
                         continue;
                     }
+                    if buf.is_empty() {
+                        return Poll::Ready(Read::Nothing);
+                    }
                     if deadline.is_none() {
                         deadline = Some(mono_now().after(listener.model.timeouts.head));
                         timer.set(deadline.unwrap_or(Mono::NEVER));
                     }
                     if timer.poll_expired(cx) {
-                        return Poll::Ready(if buf.is_empty() {
-                            Read::Gone
-                        } else {
-                            Read::Refused(
-                                Failure::new(FailureKind::RequestHeadTimeout, Phase::Head),
-                                Why::Nothing,
-                            )
-                        });
+                        let failure = Failure::new(FailureKind::RequestHeadTimeout, Phase::Head);
+                        return Poll::Ready(Read::Refused(failure, Why::Nothing));
                     }
                     return Poll::Pending;
                 }

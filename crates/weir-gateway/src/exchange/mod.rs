@@ -167,6 +167,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, exchange: &mut
     match head::read(client, exchange, &listener).await {
         head::Read::Head => {}
         head::Read::Gone => return Next::Close,
+        head::Read::Nothing => return Next::Request,
         head::Read::Refused(failure, why) => {
             let met = Met::default();
             let next = answer::refuse(worker, client, exchange, &met, failure, why).await;

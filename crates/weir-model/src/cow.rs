@@ -128,7 +128,9 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         }
         for (at, shard) in self.shards.iter().enumerate() {
             if differs(at) {
-                put.extend(shard.iter().filter(|(key, value)| !older.get(*key).is_some_and(|old| same(old, value))));
+                put.extend(
+                    shard.iter().filter(|(key, value)| !older.get(*key).is_some_and(|old| same(old, value))),
+                );
             }
         }
         (gone, put)

@@ -121,10 +121,12 @@ pub struct PatternError(String);
 const COMPILED_BYTES_MAX: usize = 256 * 1024;
 
 fn general(source: &str) -> Result<Regex, PatternError> {
-    regex::bytes::RegexBuilder::new(source).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(|e| match e {
-        regex::Error::CompiledTooBig(_) => PatternError("the pattern is too large once compiled".into()),
-        other => PatternError(other.to_string().lines().last().unwrap_or("not a pattern").trim().into()),
-    })
+    regex::bytes::RegexBuilder::new(source).unicode(false).size_limit(COMPILED_BYTES_MAX).build().map_err(
+        |e| match e {
+            regex::Error::CompiledTooBig(_) => PatternError("the pattern is too large once compiled".into()),
+            other => PatternError(other.to_string().lines().last().unwrap_or("not a pattern").trim().into()),
+        },
+    )
 }
 
 /// An automaton that matches whole values only, if one of bounded size exists.
@@ -148,8 +150,11 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self, PatternError> {
         // By itself first, so that a stray parenthesis cannot escape the group that is put around it. Parsing is enough:
         // the engine is built only where the automaton cannot be.
-        if let Err(error) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text) {
-            return Err(PatternError(error.to_string().lines().last().unwrap_or("not a pattern").trim().into()));
+        if let Err(error) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text)
+        {
+            return Err(PatternError(
+                error.to_string().lines().last().unwrap_or("not a pattern").trim().into(),
+            ));
         }
         let whole = automaton(text);
         let compiled = Compiled { whole, general: OnceLock::new() };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{Client, Message, eventually, free_port};
+use crate::{Client, Message, eventually, free_port, get};
 
 /// Debug builds on a busy machine are slow to start.
 const START: Duration = Duration::from_secs(30);
@@ -89,7 +89,7 @@ impl Setup {
         self.render(weir.port, weir.admin)
     }
 
-    /// Starts Weir and waits until it listens.
+    /// Starts Weir and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Weir {
         let (port, admin) = (free_port(), free_port());
@@ -112,11 +112,11 @@ impl Setup {
             .expect("a binary that starts");
         let mut weir = Weir { port, admin, dir, child, setup: self };
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !weir.is_ready() {
             if let Ok(Some(status)) = weir.child.try_wait() {
                 panic!("weir ended with {status}:\n{}", weir.log());
             }
-            assert!(begun.elapsed() < START, "weir does not listen:\n{}", weir.log());
+            assert!(begun.elapsed() < START, "weir is not ready:\n{}", weir.log());
             std::thread::sleep(Duration::from_millis(5));
         }
         weir
@@ -133,6 +133,11 @@ impl Weir {
     #[track_caller]
     pub fn to(port: u16) -> Self {
         Setup::to(port).start()
+    }
+
+    /// Whether it says that requests may be sent.
+    fn is_ready(&self) -> bool {
+        TcpStream::connect(("127.0.0.1", self.admin)).is_ok() && get(self.admin, "/readyz").status() == 200
     }
 
     /// Its process.

@@ -67,8 +67,11 @@ impl Load {
     /// Stops, and gives back how many requests were answered and what failed.
     pub fn finish(self) -> (usize, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
-        let failures =
-            self.threads.into_iter().flat_map(|thread| thread.join().expect("no panic in the load")).collect();
+        let failures = self
+            .threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic in the load"))
+            .collect();
         (self.done.load(Ordering::Relaxed), failures)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::wire::{Fault, Message, Reader};
 
 /// How long a connection may stay silent before its thread ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server in this process, on a port of its own.
 #[derive(Debug)]

@@ -155,7 +155,9 @@ impl<S: Read> Reader<S> {
                     Ok(())
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(Fault::Timeout),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    Err(Fault::Timeout)
+                }
                 Err(_) => Err(Fault::Reset),
             };
         }
@@ -293,7 +295,10 @@ impl<S: Read> Reader<S> {
     pub fn request(&mut self) -> Result<Message, Fault> {
         let mut message = self.head()?;
         if message.status() != 0 {
-            return Err(Fault::Malformed(format!("an answer where a request should be: {:?}", message.start)));
+            return Err(Fault::Malformed(format!(
+                "an answer where a request should be: {:?}",
+                message.start
+            )));
         }
         let framing = message.request_framing()?;
         self.body(framing, &mut message)?;
@@ -337,7 +342,10 @@ mod tests {
         let malformed: fn(&Fault) -> bool = |fault| matches!(fault, Fault::Malformed(_));
         let truncated: fn(&Fault) -> bool = |fault| *fault == Fault::Truncated;
         check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", Ok("ok"));
-        check("HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Ok("ok"));
+        check(
+            "HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            Ok("ok"),
+        );
         check("HTTP/1.1 200 OK\r\n\r\nto the end", Ok("to the end"));
         check("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok", Err(truncated));
         check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", Err(truncated));

@@ -70,7 +70,11 @@ fn bodies_have_limits() {
         }
         let answer = client.response("POST");
         assert_eq!(answer.status(), expect, "{path} {len} chunked {chunked}");
-        assert_eq!(upstream.count(), usize::from(expect == 200), "the origin never has a whole request that is too large");
+        assert_eq!(
+            upstream.count(),
+            usize::from(expect == 200),
+            "the origin never has a whole request that is too large"
+        );
     };
     for chunked in [false, true] {
         check("/", 1024, chunked, 200);
@@ -87,7 +91,8 @@ fn bodies_have_limits() {
 #[test]
 fn slow_heads_are_answered_408_however_they_drip() {
     let upstream = Origin::saying("ok");
-    let weir = Setup::to(upstream.port).listener("timeouts: { head: 400ms, idle: 600ms, body: 400ms }").start();
+    let weir =
+        Setup::to(upstream.port).listener("timeouts: { head: 400ms, idle: 600ms, body: 400ms }").start();
     let took = |begun: Instant| begun.elapsed().as_millis();
 
     let begun = Instant::now();
@@ -192,9 +197,10 @@ fn connections_have_a_limit_per_listener() {
     // The one that looked whether it listens has to be gone.
     let full = |weir: &Weir| {
         let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(weir.port)).collect();
-        clients.iter_mut().all(|client| {
-            client.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").try_response("GET").is_ok()
-        }).then_some(clients)
+        clients
+            .iter_mut()
+            .all(|client| client.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").try_response("GET").is_ok())
+            .then_some(clients)
     };
     let mut clients = None;
     eventually("four are let in", Duration::from_secs(5), || {
@@ -226,7 +232,14 @@ fn requests_in_flight_have_a_limit_per_service() {
     ))
     .workers(2)
     .start();
-    let asked: Vec<_> = (0..6).map(|_| spawn({ let port = weir.port; move || get(port, "/") })).collect();
+    let asked: Vec<_> = (0..6)
+        .map(|_| {
+            spawn({
+                let port = weir.port;
+                move || get(port, "/")
+            })
+        })
+        .collect();
     let answers: Vec<_> = asked.into_iter().map(|a| a.join().expect("an answer")).collect();
     let count = |status| answers.iter().filter(|answer| answer.status() == status).count();
     assert_eq!((count(200), count(503)), (2, 4), "{answers:?}");
@@ -303,7 +316,10 @@ fn a_sliding_window_gives_the_same_verdict_with_one_worker_and_with_two() {
         // At most 300 in any second; the first 300 come at once.
         let most = 300.0 * (took.as_secs_f64().floor() + 1.0) * 1.01;
         let least = 300.0 * took.as_secs_f64() * 0.99;
-        assert!((least..=most).contains(&(passed as f64)), "{workers} workers: {passed} passed, {least:.0} to {most:.0} expected");
+        assert!(
+            (least..=most).contains(&(passed as f64)),
+            "{workers} workers: {passed} passed, {least:.0} to {most:.0} expected"
+        );
         assert_eq!(upstream.count(), passed, "no refused request was sent on");
     }
 }
@@ -334,10 +350,15 @@ fn a_refusal_says_when_to_come_back() {
 #[test]
 fn a_request_without_a_key_shares_passes_or_is_refused() {
     let limit = |missing: &str| {
-        format!("rate_limits: [ {{ algorithm: token_bucket, key: {{ header: x-user }}, requests: 1, per: 1h, burst: 1, missing: {missing} }} ]")
+        format!(
+            "rate_limits: [ {{ algorithm: token_bucket, key: {{ header: x-user }}, requests: 1, per: 1h, burst: 1, missing: {missing} }} ]"
+        )
     };
     let route = |name: &str| {
-        format!("  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], respond: {{}}, {} }}\n", limit(name))
+        format!(
+            "  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], respond: {{}}, {} }}\n",
+            limit(name)
+        )
     };
     let weir = Setup::new(format!("routes:\n{}{}{}", route("shared"), route("skip"), route("deny"))).start();
     let statuses = |path: &str| [0, 1, 2].map(|_| get(weir.port, path).status());
@@ -362,7 +383,9 @@ fn keys_may_be_addresses_cookies_and_query_parameters() {
     .listener("trusted_proxies: [127.0.0.1/32]")
     .start();
     let ask = |target: &str, field: &str| {
-        Client::connect(weir.port).ask(format!("GET {target} HTTP/1.1\r\nhost: h\r\n{field}\r\n\r\n")).status()
+        Client::connect(weir.port)
+            .ask(format!("GET {target} HTTP/1.1\r\nhost: h\r\n{field}\r\n\r\n"))
+            .status()
     };
     for (target, one, other) in [
         ("/address", "x-forwarded-for: 192.0.2.1", "x-forwarded-for: 192.0.2.2"),
@@ -370,5 +393,8 @@ fn keys_may_be_addresses_cookies_and_query_parameters() {
     ] {
         assert_eq!([ask(target, one), ask(target, one), ask(target, other)], [200, 429, 200], "{target}");
     }
-    assert_eq!([ask("/query?key=1", "a: b"), ask("/query?x&key=1", "a: b"), ask("/query?key=2", "a: b")], [200, 429, 200]);
+    assert_eq!(
+        [ask("/query?key=1", "a: b"), ask("/query?x&key=1", "a: b"), ask("/query?key=2", "a: b")],
+        [200, 429, 200]
+    );
 }

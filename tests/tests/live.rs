@@ -48,30 +48,46 @@ fn a_thousand_changes_lose_no_request_and_no_websocket() {
     let mut tunnels: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = Client::connect(weir.port);
-            client.send("GET /socket HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+            client
+                .send("GET /socket HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
             assert_eq!(client.head().status(), 101);
             client
         })
         .collect();
-    let load = Load::start(weir.port, 6, "/load", |answer| is_ok(answer) && answer.text() == "from an origin");
+    let load =
+        Load::start(weir.port, 6, "/load", |answer| is_ok(answer) && answer.text() == "from an origin");
     let other = free_port();
     let mut took: Vec<f64> = Vec::new();
     for i in 0..1000 {
         let answer = match i % 5 {
-            0 => weir.put("routes/extra", &format!("{{ matches: [ {{ path: {{ exact: /extra/{i} }} }} ], respond: {{}} }}")),
+            0 => weir.put(
+                "routes/extra",
+                &format!("{{ matches: [ {{ path: {{ exact: /extra/{i} }} }} ], respond: {{}} }}"),
+            ),
             1 => {
                 let port = if i % 2 == 0 { a.port } else { b.port };
                 weir.put("services/origin", &format!("{{ endpoints: [\"127.0.0.1:{port}\"] }}"))
             }
-            2 => weir.put("routes/all", &format!("{{ service: origin, timeouts: {{ request: {}s }} }}", 30 + i % 7)),
+            2 => weir.put(
+                "routes/all",
+                &format!("{{ service: origin, timeouts: {{ request: {}s }} }}", 30 + i % 7),
+            ),
             3 => weir.put("listeners/other", &format!("{{ address: \"127.0.0.1:{other}\" }}")),
             _ => {
-                assert_eq!(get(other, &format!("/extra/{}", i - 4)).status(), 200, "what was acknowledged is live");
+                assert_eq!(
+                    get(other, &format!("/extra/{}", i - 4)).status(),
+                    200,
+                    "what was acknowledged is live"
+                );
                 weir.operate("DELETE", "/config/listeners/other", "", "")
             }
         };
         let text = answer.text();
-        let ms = text.split("live in ").nth(1).and_then(|rest| rest.split(" ms").next()).and_then(|ms| ms.parse().ok());
+        let ms: Option<f64> = text
+            .split("live in ")
+            .nth(1)
+            .and_then(|rest| rest.split(" ms").next())
+            .and_then(|ms| ms.parse().ok());
         took.extend(ms);
         if i % 100 == 0 {
             for tunnel in &mut tunnels {
@@ -81,7 +97,12 @@ fn a_thousand_changes_lose_no_request_and_no_websocket() {
         }
     }
     let (done, failures) = load.finish();
-    assert!(failures.is_empty(), "{} of {done} failed: {:?}", failures.len(), &failures[..failures.len().min(5)]);
+    assert!(
+        failures.is_empty(),
+        "{} of {done} failed: {:?}",
+        failures.len(),
+        &failures[..failures.len().min(5)]
+    );
     assert!(done > 1000, "{done} requests are no load");
     for tunnel in &mut tunnels {
         tunnel.send("y");
@@ -119,7 +140,11 @@ fn real_load_sees_nothing_of_changes() {
 fn a_file_that_changes_is_taken_over_and_the_log_says_so_in_words() {
     let upstream = Origin::saying("ok");
     let services = origin(upstream.port);
-    let text = |timeout: &str| format!("routes: [ {{ name: orders, service: origin, timeouts: {{ request: {timeout} }} }} ]\n{services}");
+    let text = |timeout: &str| {
+        format!(
+            "routes: [ {{ name: orders, service: origin, timeouts: {{ request: {timeout} }} }} ]\n{services}"
+        )
+    };
     let mut weir = Setup::new(text("30s")).start();
     let load = Load::start(weir.port, 4, "/", is_ok);
     weir.rewrite(text("5s"));
@@ -166,7 +191,9 @@ fn files_may_be_written_in_place_renamed_or_linked() {
 #[test]
 fn a_change_that_is_wrong_is_refused_and_the_old_one_serves_on() {
     let mut weir = Setup::new(says("old")).start();
-    let load = Load::start(weir.port, 2, "/", |answer| is_ok(answer) && matches!(answer.text().as_str(), "old" | "new"));
+    let load = Load::start(weir.port, 2, "/", |answer| {
+        is_ok(answer) && matches!(answer.text().as_str(), "old" | "new")
+    });
     weir.rewrite("routes: [ { name: all, respnd: { body: new } } ]");
     eventually("the log says what is wrong", SOON, || {
         let log = weir.log();
@@ -187,7 +214,8 @@ fn a_change_that_is_wrong_is_refused_and_the_old_one_serves_on() {
     // A listener whose port somebody else has.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("a bound socket").port();
-    let answer = weir.operate("PUT", "/config/listeners/other", "", &format!("{{ address: \"127.0.0.1:{port}\" }}"));
+    let answer =
+        weir.operate("PUT", "/config/listeners/other", "", &format!("{{ address: \"127.0.0.1:{port}\" }}"));
     assert_eq!(answer.status(), 409, "{}", answer.text());
     assert_eq!(get(weir.port, "/").text(), "old");
     weir.rewrite(says("new"));
@@ -202,7 +230,12 @@ fn edits_that_meet_are_told_apart_by_their_tags() {
     let read = weir.operate("GET", "/config/routes/all", "", "");
     let tag = read.field("etag").expect("a tag").to_owned();
     let write = |text: &str| {
-        weir.operate("PUT", "/config/routes/all", &format!("if-match: {tag}\r\n"), &format!("{{ respond: {{ body: {text} }} }}"))
+        weir.operate(
+            "PUT",
+            "/config/routes/all",
+            &format!("if-match: {tag}\r\n"),
+            &format!("{{ respond: {{ body: {text} }} }}"),
+        )
     };
     assert_eq!(write("second").status(), 200);
     assert_eq!(write("third").status(), 412);
@@ -254,7 +287,9 @@ fn reloading_ten_times_a_second_changes_no_verdict() {
     };
     let mut weir = Setup::new(text(0)).workers(2).start();
     let ask = |weir: &Weir, path: &str| {
-        Client::connect(weir.port).ask(format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-user: a\r\n\r\n")).status()
+        Client::connect(weir.port)
+            .ask(format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-user: a\r\n\r\n"))
+            .status()
     };
     let (mut limited, mut windowed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for i in 1..=20 {
@@ -368,15 +403,23 @@ fn what_weir_says_of_itself() {
     get(weir.port, "/");
     assert_eq!(get(weir.admin, "/healthz").status(), 200);
     assert_eq!(get(weir.admin, "/readyz").status(), 200);
-    for (path, expect) in [("/routes", "all"), ("/services", "origin"), ("/listeners", "web"), ("/config", "endpoints")] {
+    for (path, expect) in
+        [("/routes", "all"), ("/services", "origin"), ("/listeners", "web"), ("/config", "endpoints")]
+    {
         let answer = get(weir.admin, path);
         assert!(is_ok(&answer) && answer.text().contains(expect), "{path}: {}", answer.text());
     }
     eventually("requests are counted", SOON, || {
         let metrics = get(weir.admin, "/metrics").text();
-        metrics.lines().any(|l| l.starts_with("weir_requests_total{") && l.contains("route=\"all\"") && l.ends_with(" 4"))
+        metrics.lines().any(|l| {
+            l.starts_with("weir_requests_total{") && l.contains("route=\"all\"") && l.ends_with(" 4")
+        })
     });
     eventually("requests are logged", SOON, || {
-        weir.log().lines().filter(|l| l.contains("\"route\":\"all\"") && l.contains("\"service\":\"origin\"")).count() == 4
+        weir.log()
+            .lines()
+            .filter(|l| l.contains("\"route\":\"all\"") && l.contains("\"service\":\"origin\""))
+            .count()
+            == 4
     });
 }

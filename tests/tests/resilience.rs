@@ -34,11 +34,15 @@ fn an_upstream_that_breaks_off_gives_a_right_status_or_a_closed_connection() {
         ("half a chunked body", CHUNKS, true),
         ("half a chunk", &CHUNKS[..CHUNKS.len() - 6], true),
         ("half a chunk's size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1", true),
-        ("all but the last chunk's end", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", true),
+        (
+            "all but the last chunk's end",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+            true,
+        ),
     ];
     for how in [How::Close, How::Reset, How::Stall] {
         let origin_server = Origin::scripted(move |served| {
-            while let Some(request) = served.request() {
+            if let Some(request) = served.request() {
                 let at: usize = request.target()[1..].parse().expect("a number");
                 served.send(points[at].1);
                 match how {
@@ -51,12 +55,13 @@ fn an_upstream_that_breaks_off_gives_a_right_status_or_a_closed_connection() {
                         served.is_left_within(Duration::from_secs(10));
                     }
                 }
-                return;
             }
         });
-        let weir = Setup::new("routes: [ { name: all, service: origin, timeouts: { request: 700ms }, retry: { max: 0 } } ]")
-            .and(origin(origin_server.port))
-            .start();
+        let weir = Setup::new(
+            "routes: [ { name: all, service: origin, timeouts: { request: 700ms }, retry: { max: 0 } } ]",
+        )
+        .and(origin(origin_server.port))
+        .start();
         for (at, (name, _, begun)) in points.iter().enumerate() {
             for version in ["1.1", "1.0"] {
                 let mut client = Client::connect(weir.port);
@@ -67,8 +72,7 @@ fn an_upstream_that_breaks_off_gives_a_right_status_or_a_closed_connection() {
                     Ok(answer) if expect.contains(&answer.status()) => {
                         assert!(answer.text().contains("request id"), "{name}: {answer:?}");
                     }
-                    Err(Fault::Truncated) if *begun => {}
-                    Err(Fault::Closed | Fault::Reset) if *begun => {}
+                    Err(Fault::Truncated | Fault::Closed | Fault::Reset) if *begun => {}
                     other => panic!("after {name}, HTTP/{version}: {other:?}"),
                 }
             }
@@ -84,7 +88,11 @@ fn an_upstream_that_is_down_is_a_503_at_once() {
     let begun = Instant::now();
     let answer = get(weir.port, "/");
     assert_eq!(answer.status(), 503);
-    assert!(answer.text().contains("connection_refused") && answer.text().contains("origin"), "{}", answer.text());
+    assert!(
+        answer.text().contains("connection_refused") && answer.text().contains("origin"),
+        "{}",
+        answer.text()
+    );
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
@@ -96,8 +104,7 @@ fn a_connection_that_is_not_made_in_time_is_a_504() {
     full.listen(0).expect("a queue");
     let port = full.local_addr().ok().and_then(|a| a.as_socket()).expect("an address").port();
     let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
-    let _queued: Vec<_> =
-        (0..3).map(|_| std::net::TcpStream::connect_timeout(&address, 200 * MS)).collect();
+    let _queued: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect_timeout(&address, 200 * MS)).collect();
     let weir = Setup::new(format!(
         "routes: [ {{ name: all, service: s, retry: {{ max: 0 }} }} ]\nservices: {{ s: {{ endpoints: [\"{address}\"], timeouts: {{ connect: 300ms }} }} }}"
     ))
@@ -148,7 +155,11 @@ fn deadlines_of_request_and_try() {
     assert!((250..1200).contains(&took), "{took}");
     for _ in 0..4 {
         let (answer, took) = timed("/again");
-        assert_eq!((answer.status(), answer.text().as_str()), (200, "fast"), "a try that took too long is repeated elsewhere");
+        assert_eq!(
+            (answer.status(), answer.text().as_str()),
+            (200, "fast"),
+            "a try that took too long is repeated elsewhere"
+        );
         assert!(took < 1500, "{took}");
     }
     // An answer that has begun is cut off, not finished with something else.
@@ -174,9 +185,10 @@ fn only_what_is_safe_is_sent_again() {
     };
     let check = |request: &str, expect: u16, sent: usize| {
         let upstream = breaking();
-        let weir = Setup::new("routes: [ { name: all, service: origin, retry: { max: 2, max_replay: 64KiB } } ]")
-            .and(origin(upstream.port))
-            .start();
+        let weir =
+            Setup::new("routes: [ { name: all, service: origin, retry: { max: 2, max_replay: 64KiB } } ]")
+                .and(origin(upstream.port))
+                .start();
         let answer = Client::connect(weir.port).ask(request);
         assert_eq!((answer.status(), upstream.count()), (expect, sent), "{request}: {}", answer.text());
         if expect == 200 {
@@ -199,7 +211,8 @@ fn only_what_is_safe_is_sent_again() {
     ))
     .start();
     for _ in 0..4 {
-        let answer = Client::connect(weir.port).ask("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\nbody");
+        let answer =
+            Client::connect(weir.port).ask("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\nbody");
         assert_eq!(answer.status(), 200);
     }
     assert_eq!(upstream.count(), 4);
@@ -250,7 +263,9 @@ fn a_kept_connection_that_was_closed_costs_nobody_a_request() {
             }
         }
     });
-    let weir = Setup::new("routes: [ { name: all, service: origin, retry: { max: 0 } } ]").and(origin(upstream.port)).start();
+    let weir = Setup::new("routes: [ { name: all, service: origin, retry: { max: 0 } } ]")
+        .and(origin(upstream.port))
+        .start();
     let mut client = Client::connect(weir.port);
     for i in 0..200 {
         // Idempotent or not: nothing of an answer came, and the request was never read.
@@ -336,7 +351,14 @@ fn a_half_open_breaker_lets_only_its_probes_through() {
     }
     slow.store(true, Ordering::SeqCst);
     sleep(1100 * MS);
-    let asked: Vec<_> = (0..10).map(|_| spawn({ let port = weir.port; move || get(port, "/").status() })).collect();
+    let asked: Vec<_> = (0..10)
+        .map(|_| {
+            spawn({
+                let port = weir.port;
+                move || get(port, "/").status()
+            })
+        })
+        .collect();
     let answers: Vec<u16> = asked.into_iter().map(|a| a.join().expect("an answer")).collect();
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 2, "{answers:?}");
     assert_eq!(answers.iter().filter(|status| **status == 503).count(), 8, "{answers:?}");
@@ -388,7 +410,7 @@ fn a_breaker_opens_on_a_share_of_failures_once_there_is_enough_to_tell() {
     let count = Arc::new(AtomicUsize::new(0));
     let upstream = Origin::answering({
         let count = count.clone();
-        move |_| if count.fetch_add(1, Ordering::SeqCst) % 2 == 0 { ok("") } else { status(500, "") }
+        move |_| if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { ok("") } else { status(500, "") }
     });
     let weir = Setup::new(format!(
         "routes: [ {{ name: all, service: s, retry: {{ max: 0 }} }} ]\nservices:\n  s:\n    endpoints: [\"127.0.0.1:{}\"]\n    \
@@ -442,7 +464,9 @@ fn a_client_that_goes_away_cancels_its_request() {
         }
         eventually("the request arrives", SOON, || upstream.count() == n + 1);
         drop(client);
-        eventually("the upstream sees it end", Duration::from_secs(3), || left.load(Ordering::SeqCst) == n + 1);
+        eventually("the upstream sees it end", Duration::from_secs(3), || {
+            left.load(Ordering::SeqCst) == n + 1
+        });
     }
 }
 
@@ -580,7 +604,9 @@ fn an_upload_that_the_upstream_breaks_off_is_a_502_or_a_closed_connection() {
         });
         match client.try_response("PUT") {
             Ok(answer) => assert_eq!(answer.status(), 502),
-            Err(fault) => assert!(matches!(fault, Fault::Closed | Fault::Reset | Fault::Truncated), "{fault:?}"),
+            Err(fault) => {
+                assert!(matches!(fault, Fault::Closed | Fault::Reset | Fault::Truncated), "{fault:?}");
+            }
         }
         drop(client);
         sender.join().expect("the sender ends");

@@ -6,6 +6,12 @@ use std::time::{Duration, Instant};
 use weir_tests::origin::ok;
 use weir_tests::{Client, Message, Origin, Setup, eventually, get};
 
+const API: &str = "Host: api.example.com\r\n";
+const OLD: &str = "Host: old.example.com\r\n";
+
+/// Requests that shares are taken of.
+const ALL: usize = 4000;
+
 #[track_caller]
 fn ask(port: u16, method: &str, target: &str, fields: &str) -> Message {
     let host = if fields.to_lowercase().contains("host:") { "" } else { "host: localhost\r\n" };
@@ -14,7 +20,8 @@ fn ask(port: u16, method: &str, target: &str, fields: &str) -> Message {
 
 #[test]
 fn requests_take_the_route_that_says_the_most_about_them() {
-    let route = |name: &str, keys: &str| format!("  - {{ name: {name}, {keys}, respond: {{ body: {name} }} }}\n");
+    let route =
+        |name: &str, keys: &str| format!("  - {{ name: {name}, {keys}, respond: {{ body: {name} }} }}\n");
     let weir = Setup::new(format!(
         "routes:\n{}{}{}{}{}{}{}{}{}{}{}",
         route("any", "hosts: []"),
@@ -34,7 +41,6 @@ fn requests_take_the_route_that_says_the_most_about_them() {
         let (method, target) = request.split_once(' ').expect("method and target");
         assert_eq!(ask(weir.port, method, target, fields).text(), expect, "{request} {fields}");
     };
-    const API: &str = "Host: api.example.com\r\n";
     check("GET /", "host: localhost\r\n", "any");
     check("GET /", "host: a.example.org\r\n", "wild");
     check("GET /", "host: a.b.example.org:8080\r\n", "wild");
@@ -49,7 +55,6 @@ fn requests_take_the_route_that_says_the_most_about_them() {
     check("GET /orders/old/1", API, "longer");
     check("GET /orders/7", API, "exact");
     check("GET /orders/7/x", API, "prefix");
-    const OLD: &str = "Host: old.example.com\r\n";
     check("GET /v12/orders/1", OLD, "regex");
     check("GET /v12/orders", OLD, "regex");
     check("GET /v/orders", OLD, "any");
@@ -116,7 +121,6 @@ fn backends_get_their_shares() {
     ))
     .start();
     let mut client = Client::connect(weir.port);
-    const ALL: usize = 4000;
     for _ in 0..ALL {
         assert_eq!(client.get("/").status(), 200);
     }
@@ -161,9 +165,13 @@ fn endpoints_are_balanced() {
 
 #[test]
 fn paths_and_hosts_are_rewritten() {
-    let upstream = Origin::answering(|request| ok(format!("{} {}", request.field("host").unwrap_or("-"), request.target())));
+    let upstream = Origin::answering(|request| {
+        ok(format!("{} {}", request.field("host").unwrap_or("-"), request.target()))
+    });
     let route = |name: &str, rewrite: &str| {
-        format!("  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], service: origin, rewrite: {{ {rewrite} }} }}\n")
+        format!(
+            "  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], service: origin, rewrite: {{ {rewrite} }} }}\n"
+        )
     };
     let weir = Setup::new(format!(
         "routes:\n{}{}{}{}{}{}",
@@ -199,18 +207,24 @@ fn fields_are_edited_both_ways() {
     )
     .and(weir_tests::gateway::origin(upstream.port))
     .start();
-    let answer = ask(weir.port, "GET", "/", "x-drop: 1\r\nX-SET: theirs\r\nx-set: twice\r\nx-more: theirs\r\n");
+    let answer =
+        ask(weir.port, "GET", "/", "x-drop: 1\r\nX-SET: theirs\r\nx-set: twice\r\nx-more: theirs\r\n");
     let request = upstream.only();
     assert_eq!((request.all("x-drop"), request.all("x-set")), (vec![], vec!["ours"]));
     assert_eq!(request.all("x-more"), ["theirs", "a", "b"]);
-    assert_eq!((answer.all("x-drop"), answer.all("server"), answer.all("vary")), (vec![], vec!["ours"], vec!["Accept"]));
+    assert_eq!(
+        (answer.all("x-drop"), answer.all("server"), answer.all("vary")),
+        (vec![], vec!["ours"], vec!["Accept"])
+    );
     assert_eq!(answer.field("x-kept"), Some("1"));
 }
 
 #[test]
 fn redirects() {
     let route = |name: &str, redirect: &str| {
-        format!("  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], redirect: {{ {redirect} }} }}\n")
+        format!(
+            "  - {{ name: {name}, matches: [ {{ path: {{ prefix: /{name} }} }} ], redirect: {{ {redirect} }} }}\n"
+        )
     };
     let weir = Setup::new(format!(
         "routes:\n{}{}{}{}{}",
@@ -241,7 +255,10 @@ fn fixed_answers() {
     .start();
     let mut client = Client::connect(weir.port);
     let answer = client.get("/");
-    assert_eq!((answer.status(), answer.text().as_str(), answer.field("content-type")), (418, "short", Some("text/x")));
+    assert_eq!(
+        (answer.status(), answer.text().as_str(), answer.field("content-type")),
+        (418, "short", Some("text/x"))
+    );
     assert!(answer.field("date").is_some());
     assert_eq!(client.ask("HEAD / HTTP/1.1\r\nhost: h\r\n\r\n").field("content-length"), Some("5"));
     assert_eq!(client.get("/empty").status(), 204);
@@ -266,7 +283,9 @@ fn cross_origin_rules() {
             weir.port,
             "OPTIONS",
             "/a",
-            &format!("origin: {origin}\r\naccess-control-request-method: {method}\r\naccess-control-request-headers: x-token\r\n"),
+            &format!(
+                "origin: {origin}\r\naccess-control-request-method: {method}\r\naccess-control-request-headers: x-token\r\n"
+            ),
         )
     };
     for origin in ["https://app.example.com", "https://pr-7.example.com"] {
@@ -274,12 +293,20 @@ fn cross_origin_rules() {
         assert!(matches!(answer.status(), 200 | 204), "{answer:?}");
         assert_eq!(answer.field("access-control-allow-origin"), Some(origin));
         assert_eq!(answer.field("access-control-allow-credentials"), Some("true"));
-        assert!(answer.field("access-control-allow-methods").is_some_and(|m| m.contains("PUT")), "{answer:?}");
-        assert!(answer.field("access-control-allow-headers").is_some_and(|h| h.contains("x-token")), "{answer:?}");
+        assert!(
+            answer.field("access-control-allow-methods").is_some_and(|m| m.contains("PUT")),
+            "{answer:?}"
+        );
+        assert!(
+            answer.field("access-control-allow-headers").is_some_and(|h| h.contains("x-token")),
+            "{answer:?}"
+        );
         assert_eq!(answer.field("access-control-max-age"), Some("3600"));
     }
     assert_eq!(upstream.count(), 0, "preflights are answered here");
-    for origin in ["https://evil.example", "https://app.example.com.evil.example", "null", "https://xpr-7.example.com"] {
+    for origin in
+        ["https://evil.example", "https://app.example.com.evil.example", "null", "https://xpr-7.example.com"]
+    {
         let answer = preflight(origin, "PUT");
         assert_eq!(answer.field("access-control-allow-origin"), None, "{origin}: {answer:?}");
     }
@@ -288,7 +315,11 @@ fn cross_origin_rules() {
     assert_eq!(answer.field("access-control-expose-headers"), Some("x-id"));
     assert!(answer.all("vary").iter().any(|vary| vary.to_lowercase().contains("origin")), "{answer:?}");
     let answer = ask(weir.port, "GET", "/", "origin: https://evil.example\r\n");
-    assert_eq!(answer.all("access-control-allow-origin"), Vec::<&str>::new(), "what the service says does not count");
+    assert_eq!(
+        answer.all("access-control-allow-origin"),
+        Vec::<&str>::new(),
+        "what the service says does not count"
+    );
 }
 
 #[test]
@@ -310,7 +341,8 @@ fn copies_are_sent_beside_the_request_and_never_in_its_way() {
     let begun = Instant::now();
     for i in 0..20 {
         let body = format!("body {i}");
-        let answer = client.ask(format!("POST /{i} HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        let answer = client
+            .ask(format!("POST /{i} HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
         assert_eq!((answer.status(), answer.text()), (200, body));
     }
     assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());

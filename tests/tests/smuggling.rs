@@ -64,7 +64,10 @@ fn refused() -> Vec<(&'static str, Vec<u8>)> {
     raw("a bare LF as the empty line", b"GET / HTTP/1.1\r\nhost: h\r\n\n");
     raw("a bare CR after the request line", b"GET / HTTP/1.1\rhost: h\r\n\r\n");
     raw("a bare CR in a value", b"GET / HTTP/1.1\r\nhost: h\r\nx: a\rb\r\n\r\n");
-    raw("a bare CR that hides a field", b"GET / HTTP/1.1\r\nhost: h\r\nx: a\rtransfer-encoding: chunked\r\n\r\n");
+    raw(
+        "a bare CR that hides a field",
+        b"GET / HTTP/1.1\r\nhost: h\r\nx: a\rtransfer-encoding: chunked\r\n\r\n",
+    );
     raw("two CRs before a LF", b"GET / HTTP/1.1\r\nhost: h\r\r\n\r\n");
     raw("a CR as the empty line", b"GET / HTTP/1.1\r\nhost: h\r\n\rGET");
     raw("NUL in a value", b"GET / HTTP/1.1\r\nhost: h\r\nx: a\0b\r\n\r\n");
@@ -188,8 +191,6 @@ fn normalised() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     add("white space around a length", "content-length: \t5 \t", "hello", "hello");
     add("an upper-case length", "CONTENT-LENGTH: 5", "hello", "hello");
     add("a value beyond ASCII", "x: \u{e9}\r\ncontent-length: 5", "hello", "hello");
-    add("a body that looks like a request", "content-length: 37", &SECOND.replace("second", "second/"), "");
-    cases.pop();
     cases
 }
 
@@ -207,7 +208,10 @@ fn requests_of_many_forms_arrive_in_one() {
         assert!(origin.faults().is_empty(), "{name}: {:?}", origin.faults());
         let request = &origin.requests()[0];
         let codings = (request.all("content-length"), request.all("transfer-encoding"));
-        assert!(matches!((&codings.0[..], &codings.1[..]), ([_], []) | ([], ["chunked"])), "{name}: {codings:?}");
+        assert!(
+            matches!((&codings.0[..], &codings.1[..]), ([_], []) | ([], ["chunked"])),
+            "{name}: {codings:?}"
+        );
     }
 }
 
@@ -225,7 +229,10 @@ fn equal_lengths_are_one_length_or_none() {
             assert!(client.is_closed() && origin.count() == 0, "{fields}");
         } else {
             assert_eq!((answer.text().as_str(), client.response("GET").status()), ("hello", 200));
-            assert_eq!(origin.requests()[0].field("content-length").map(|l| l.trim_start_matches('0')), Some("5"));
+            assert_eq!(
+                origin.requests()[0].field("content-length").map(|l| l.trim_start_matches('0')),
+                Some("5")
+            );
         }
     }
 }
@@ -265,7 +272,11 @@ fn a_refused_request_with_a_body_does_not_become_two() {
                 assert_eq!(client.response("GET").status(), 200, "{target}");
                 assert!(client.stays_open(Duration::from_millis(30)), "{target}: a third answer");
             }
-            assert!(origin.requests().iter().all(|r| r.target() != "/second"), "{target}: {:?}", origin.requests());
+            assert!(
+                origin.requests().iter().all(|r| r.target() != "/second"),
+                "{target}: {:?}",
+                origin.requests()
+            );
         }
     }
 }
@@ -290,10 +301,16 @@ fn refused_answers() -> Vec<(&'static str, Vec<u8>)> {
     raw("NUL in the reason", b"HTTP/1.1 200 O\0K\r\ncontent-length: 2\r\n\r\nok");
     raw("a folded value", b"HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 2\r\n\r\nok");
     raw("a space before a colon", b"HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok");
-    raw("a space before the coding's colon", b"HTTP/1.1 200 OK\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n");
+    raw(
+        "a space before the coding's colon",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+    );
     raw("a line without a colon", b"HTTP/1.1 200 OK\r\nxy\r\ncontent-length: 2\r\n\r\nok");
     raw("an empty name", b"HTTP/1.1 200 OK\r\n: x\r\ncontent-length: 2\r\n\r\nok");
-    raw("length with coding", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+    raw(
+        "length with coding",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    );
     raw("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!");
     raw("a length with a plus", b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n\r\nok");
     raw("a negative length", b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok");
@@ -301,9 +318,15 @@ fn refused_answers() -> Vec<(&'static str, Vec<u8>)> {
     raw("a length beyond 64 bits", b"HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551618\r\n\r\nok");
     raw("an unknown coding", b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nok");
     raw("chunked twice", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n");
-    raw("chunked in two fields", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
-    raw("101 that was not asked for", b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
-    raw("a head without an end", &[b"HTTP/1.1 200 OK\r\nx: ", &[b'a'; 100_000][..]].concat());
+    raw(
+        "chunked in two fields",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    );
+    raw(
+        "101 that was not asked for",
+        b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    );
+    raw("a head without an end", &[&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'a'; 100_000]].concat());
     cases
 }
 
@@ -346,13 +369,14 @@ fn odd_answers_are_refused_and_their_connections_never_used_again() {
 }
 
 fn many(origins: &[Origin]) -> Weir {
-    let mut routes = String::from("routes:\n");
-    let mut services = String::from("services:\n");
-    for (i, origin) in origins.iter().enumerate() {
-        routes.push_str(&format!("  - {{ name: r{i}, matches: [ {{ headers: {{ x-origin: \"{i}\" }} }} ], service: s{i} }}\n"));
-        services.push_str(&format!("  s{i}: {{ endpoints: [\"127.0.0.1:{}\"] }}\n", origin.port));
-    }
-    Setup::new(routes + &services).start()
+    let route = |i: usize| {
+        format!("  - {{ name: r{i}, matches: [ {{ headers: {{ x-origin: \"{i}\" }} }} ], service: s{i} }}\n")
+    };
+    let service =
+        |(i, origin): (usize, &Origin)| format!("  s{i}: {{ endpoints: [\"127.0.0.1:{}\"] }}\n", origin.port);
+    let routes: String = (0..origins.len()).map(route).collect();
+    let services: String = origins.iter().enumerate().map(service).collect();
+    Setup::new(format!("routes:\n{routes}services:\n{services}")).start()
 }
 
 #[test]
@@ -369,9 +393,15 @@ fn bytes_after_an_answer_answer_nothing() {
         }
         assert_eq!(origin.accepted(), 2);
     }
-    check(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "ok");
+    check(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+        "ok",
+    );
     check(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok\r\n", "ok");
-    check(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "ok");
+    check(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "ok",
+    );
     check(b"HTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "");
     check(b"HTTP/1.1 304 No\r\ncontent-length: 4\r\n\r\nevil", "");
     check(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nevil", "");
@@ -400,13 +430,17 @@ fn an_answer_that_nobody_asked_for_answers_nothing() {
 fn bodies_of_answers_that_break_their_framing_are_cut_off() {
     #[track_caller]
     fn check(body: &'static str) {
-        let origin = odd_origin(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}").as_bytes());
+        let origin =
+            odd_origin(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}").as_bytes());
         let weir = Weir::to(origin.port);
         let mut client = Client::connect(weir.port);
         client.send("GET /odd HTTP/1.1\r\nhost: h\r\n\r\n");
         match client.try_response("GET") {
             Ok(answer) => assert_eq!(answer.status(), 502, "{body:?}: {answer:?}"),
-            Err(fault) => assert!(matches!(fault, Fault::Truncated | Fault::Reset | Fault::Closed), "{body:?}: {fault:?}"),
+            Err(fault) => assert!(
+                matches!(fault, Fault::Truncated | Fault::Reset | Fault::Closed),
+                "{body:?}: {fault:?}"
+            ),
         }
         let mut client = Client::connect(weir.port);
         assert_eq!(client.get("/fine").text(), "fine");
@@ -445,18 +479,35 @@ fn nginx_and_haproxy_count_the_same_requests() {
     .start();
     let served = |text: String| text.lines().filter(|line| line.contains(" 200")).count();
     let both = || {
-        (nginx.settled_lines("access.log"), haproxy.settled_lines("stdout"));
+        nginx.settled_lines("access.log");
+        haproxy.settled_lines("stdout");
         (served(nginx.read("access.log")), served(haproxy.read("stdout")))
     };
     let mut cases = refused();
     cases.extend(normalised().into_iter().map(|(name, bytes, _)| (name, bytes)));
-    cases.push(("equal lengths", format!("{HEAD}content-length: 5\r\ncontent-length: 5\r\n\r\nhello").into_bytes()));
+    cases.push((
+        "equal lengths",
+        format!("{HEAD}content-length: 5\r\ncontent-length: 5\r\n\r\nhello").into_bytes(),
+    ));
     cases.push(("a list of equal lengths", format!("{HEAD}content-length: 5, 5\r\n\r\nhello").into_bytes()));
-    cases.push(("a GET with a body", b"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello".to_vec()));
-    cases.push(("a HEAD with a body", b"HEAD / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello".to_vec()));
-    cases.push(("a DELETE with chunks", b"DELETE / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n".to_vec()));
-    cases.push(("1.0 with a coding", b"POST / HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()));
-    cases.push(("1.0 with a length", b"POST / HTTP/1.0\r\nhost: h\r\nconnection: keep-alive\r\ncontent-length: 5\r\n\r\nhello".to_vec()));
+    cases
+        .push(("a GET with a body", b"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello".to_vec()));
+    cases.push((
+        "a HEAD with a body",
+        b"HEAD / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello".to_vec(),
+    ));
+    cases.push((
+        "a DELETE with chunks",
+        b"DELETE / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n".to_vec(),
+    ));
+    cases.push((
+        "1.0 with a coding",
+        b"POST / HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(),
+    ));
+    cases.push((
+        "1.0 with a length",
+        b"POST / HTTP/1.0\r\nhost: h\r\nconnection: keep-alive\r\ncontent-length: 5\r\n\r\nhello".to_vec(),
+    ));
     let mut wrong = Vec::new();
     let mut before = both();
     for (name, bytes) in &cases {
@@ -470,7 +521,10 @@ fn nginx_and_haproxy_count_the_same_requests() {
         let counted = (after.0 - before.0, after.1 - before.1);
         before = after;
         if counted.0 != counted.1 || counted != (answers[0], answers[1]) || counted.0 > 2 {
-            wrong.push(format!("{name}: nginx counted {}, haproxy {}; answers {answers:?}", counted.0, counted.1));
+            wrong.push(format!(
+                "{name}: nginx counted {}, haproxy {}; answers {answers:?}",
+                counted.0, counted.1
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));

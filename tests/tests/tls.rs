@@ -81,7 +81,12 @@ fn both_versions_and_their_protocols() {
     assert!(!succeeded, "{said}");
     let address = format!("127.0.0.1:{}", weir.port);
     let client = |args: &[&str]| {
-        run_with_input(&openssl, &[&["s_client", "-connect", &address, "-servername", "localhost"], args].concat(), b"Q\n").1
+        run_with_input(
+            &openssl,
+            &[&["s_client", "-connect", &address, "-servername", "localhost"], args].concat(),
+            b"Q\n",
+        )
+        .1
     };
     assert!(client(&["-alpn", "h2,http/1.1"]).contains("ALPN protocol: http/1.1"));
     assert!(client(&["-tls1_2"]).contains("TLSv1.2"));
@@ -132,7 +137,11 @@ fn the_certificate_is_chosen_by_name() {
     ] {
         assert_eq!(shown(&openssl, weir.port, &["-servername", name]), subject, "{name}");
     }
-    assert_eq!(shown(&openssl, weir.port, &["-noservername"]), "a.example", "the first where no name is given");
+    assert_eq!(
+        shown(&openssl, weir.port, &["-noservername"]),
+        "a.example",
+        "the first where no name is given"
+    );
 }
 
 /// The common name of the certificate that is shown.
@@ -140,7 +149,8 @@ fn shown(openssl: &Path, port: u16, args: &[&str]) -> String {
     let address = format!("127.0.0.1:{port}");
     let (_, said) = run_with_input(openssl, &[&["s_client", "-connect", &address], args].concat(), b"Q\n");
     let subject = said.lines().find_map(|line| line.trim().strip_prefix("subject="));
-    let name = subject.and_then(|s| s.rsplit_once("CN")).map(|(_, n)| n.trim_start_matches([' ', '=']).to_owned());
+    let name =
+        subject.and_then(|s| s.rsplit_once("CN")).map(|(_, n)| n.trim_start_matches([' ', '=']).to_owned());
     name.unwrap_or(said)
 }
 
@@ -177,7 +187,10 @@ fn clients_show_certificates_where_that_is_asked() {
         authority.sign(&["localhost"]).files(setup, "a").start()
     };
     let ask = |weir: &Weir, name: Option<&str>| {
-        let (cert, key) = (path(weir, &format!("{}.pem", name.unwrap_or("-"))), path(weir, &format!("{}.key", name.unwrap_or("-"))));
+        let (cert, key) = (
+            path(weir, &format!("{}.pem", name.unwrap_or("-"))),
+            path(weir, &format!("{}.key", name.unwrap_or("-"))),
+        );
         let args = ["--cert", &cert, "--key", &key];
         curl(&curl_program, weir, "localhost", if name.is_some() { &args } else { &[] }).0
     };
@@ -200,7 +213,9 @@ fn plain_requests_and_garbage_on_a_tls_port_harm_nobody() {
     let answer = client.ask("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert_eq!(answer.status(), 400);
     assert!(answer.text().contains("https"), "{}", answer.text());
-    for garbage in [&b"\x16\x03\x01\xff\xff\xff\xff"[..], b"\0\0\0\0", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"] {
+    for garbage in
+        [&b"\x16\x03\x01\xff\xff\xff\xff"[..], b"\0\0\0\0", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"]
+    {
         let mut client = weir_tests::Client::connect(weir.port);
         client.send(garbage).finish();
         client.patience(Duration::from_secs(3));
@@ -274,9 +289,10 @@ fn we_show_our_certificate_to_upstreams_that_ask() {
     let answer = weir_tests::get(weir.port, "/");
     assert!(answer.status() == 200 && answer.text().contains("weir.example"), "{answer:?}");
 
-    let weir = upstream_setup(nginx.port, "verify: { roots: roots.pem }, server_name: inner.example", "127.0.0.1")
-        .file("roots.pem", authority.pem.clone())
-        .start();
+    let weir =
+        upstream_setup(nginx.port, "verify: { roots: roots.pem }, server_name: inner.example", "127.0.0.1")
+            .file("roots.pem", authority.pem.clone())
+            .start();
     assert_eq!(weir_tests::get(weir.port, "/").status(), 400, "nginx says what it misses");
 }
 

@@ -144,7 +144,11 @@ fn what_is_not_listed_is_not_switched_to() {
     client.ask(UPGRADE.replace("upgrade: websocket", "upgrade: h2c"));
     client.ask(UPGRADE.replace("keep-alive, Upgrade", "keep-alive"));
     client.ask(UPGRADE.replace("HTTP/1.1", "HTTP/1.0"));
-    assert!(upstream.requests().iter().all(|request| request.all("upgrade").is_empty()), "{:?}", upstream.requests());
+    assert!(
+        upstream.requests().iter().all(|request| request.all("upgrade").is_empty()),
+        "{:?}",
+        upstream.requests()
+    );
 }
 
 #[test]
@@ -179,9 +183,11 @@ fn a_switch_to_something_else_is_refused() {
 #[test]
 fn a_tunnel_that_stands_still_for_too_long_ends() {
     let upstream = echo();
-    let weir = Setup::new("routes: [ { name: all, service: origin, timeouts: { request: 300ms, upgrade_idle: 800ms } } ]")
-        .and(origin(upstream.port))
-        .start();
+    let weir = Setup::new(
+        "routes: [ { name: all, service: origin, timeouts: { request: 300ms, upgrade_idle: 800ms } } ]",
+    )
+    .and(origin(upstream.port))
+    .start();
     let mut client = upgraded(&weir);
     // The request's deadline is not the tunnel's, and each byte begins the pause anew.
     for _ in 0..6 {

@@ -13,7 +13,9 @@ mod pass;
 mod record;
 mod route;
 mod send;
+mod stage;
 mod tunnel;
+mod wait;
 
 use std::future::poll_fn;
 use std::net::IpAddr;

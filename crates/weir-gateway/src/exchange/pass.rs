@@ -8,7 +8,8 @@ use weir_http::{Buf, mono_now};
 use weir_model::{Failure, FailureKind, Mono, Phase};
 
 use super::admit::InFlight;
-use super::send::{Answered, client_left};
+use super::send::Answered;
+use super::wait::client_left;
 use super::{Exchange, Met, Next, Refusal, Tunnel, Why};
 use crate::connection::Client;
 use crate::flow::{Coding, FlowError};

@@ -1,0 +1,64 @@
+//! Step 5b: write the request's head as an endpoint gets it.
+
+use weir_head::{Known, TargetForm, Version, write_request};
+use weir_model::HostRewrite;
+
+use super::Exchange;
+use crate::connection::Client;
+use crate::live::{EndpointLive, RouteLive};
+
+/// Stages the head for an endpoint, and the body bytes that are held.
+pub(super) fn request(exchange: &mut Exchange, client: &Client, route: &RouteLive, endpoint: &EndpointLive) {
+    // The body's flow began when its route was chosen; what was taken from the client stays taken.
+    exchange.up.restart();
+    let Exchange { request, up, ids, upgrade, held, .. } = exchange;
+    let host = match &route.model.rewrite_host {
+        HostRewrite::To(host) => Some(host.as_bytes()),
+        HostRewrite::Keep if request.fields.has(Known::Host) || request.form == TargetForm::Absolute => None,
+        HostRewrite::Keep | HostRewrite::Endpoint => Some(endpoint.name.as_bytes()),
+    };
+    if let Some(host) = host
+        && request.fields.get(Known::Host) != Some(host)
+    {
+        request.fields.set_known(Known::Host, host);
+    }
+    let out = &mut up.out;
+    write_request(request, out);
+    // A trusted proxy's list was written with the other fields; this line continues it (RFC 9110, section 5.3).
+    out.extend_from_slice(b"x-forwarded-for: ");
+    out.extend_from_slice(client.peer_text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if !request.fields.has(Known::XForwardedProto) {
+        out.extend_from_slice(if client.secure {
+            b"x-forwarded-proto: https\r\n"
+        } else {
+            b"x-forwarded-proto: http\r\n"
+        });
+    }
+    if !request.fields.has(Known::XForwardedHost) && !request.authority().is_empty() {
+        out.extend_from_slice(b"x-forwarded-host: ");
+        out.extend_from_slice(request.authority());
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(ids) = ids {
+        if !request.fields.has(Known::XRequestId) {
+            out.extend_from_slice(b"x-request-id: ");
+            out.extend_from_slice(ids.request.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"traceparent: ");
+        out.extend_from_slice(&ids.trace.encode());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(match request.version {
+        Version::Http11 => b"via: 1.1 weir\r\n",
+        Version::Http10 => b"via: 1.0 weir\r\n",
+    });
+    if let Some(protocol) = upgrade {
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");
+        out.extend_from_slice(protocol);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    up.stage_collected(held);
+}

@@ -19,6 +19,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct Setup {
     workers: usize,
     listener: String,
+    access_log: String,
     text: String,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -37,10 +38,15 @@ pub struct Weir {
 }
 
 impl Setup {
-    /// Routes and services, as text; `@NAME@` may stand for what [`Setup::set`] gives. Lines of the listener and whole
-    /// further sections come in by the other methods.
+    /// Routes and services, as text. It follows the list of listeners, so that lines for further ones may come first.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { workers: 1, listener: String::new(), text: text.into(), files: Vec::new() }
+        Self {
+            workers: 1,
+            listener: String::new(),
+            access_log: "{ format: json }".into(),
+            text: text.into(),
+            files: Vec::new(),
+        }
     }
 
     /// All requests go to one origin.
@@ -60,6 +66,12 @@ impl Setup {
         self
     }
 
+    /// What is logged of requests, in flow style; JSON on standard output where nothing is said.
+    pub fn access_log(mut self, keys: impl Into<String>) -> Self {
+        self.access_log = keys.into();
+        self
+    }
+
     /// Further text at the end.
     pub fn and(mut self, text: impl AsRef<str>) -> Self {
         self.text.push('\n');
@@ -75,11 +87,11 @@ impl Setup {
 
     /// The whole text.
     pub fn render(&self, port: u16, admin: u16) -> String {
-        let Self { workers, listener, text, .. } = self;
+        let Self { workers, listener, access_log, text, .. } = self;
         let comma = if listener.is_empty() { "" } else { ", " };
         format!(
             "version: 1\nworkers: {workers}\nadmin: {{ address: 127.0.0.1:{admin}, token_file: admin.token }}\n\
-             access_log: {{ format: json }}\n\
+             access_log: {access_log}\n\
              listeners:\n  - {{ name: web, address: 127.0.0.1:{port}{comma}{listener} }}\n{text}\n"
         )
     }

@@ -423,3 +423,19 @@ fn what_weir_says_of_itself() {
             == 4
     });
 }
+
+#[test]
+fn sighup_reads_everything_again_and_opens_the_log_again() {
+    let weir = Setup::new(says("ok")).access_log("{ format: json, file: access.log }").start();
+    let lines =
+        |name: &str| fs::read_to_string(weir.dir.path().join(name)).unwrap_or_default().lines().count();
+    get(weir.port, "/");
+    eventually("a record is written", SOON, || lines("access.log") == 1);
+    fs::rename(weir.dir.path().join("access.log"), weir.dir.path().join("old.log"))
+        .expect("a folder of our own");
+    weir.signal("HUP");
+    eventually("the log is opened again", SOON, || weir.dir.path().join("access.log").exists());
+    get(weir.port, "/");
+    eventually("a record is written to it", SOON, || lines("access.log") == 1);
+    assert_eq!(lines("old.log"), 1);
+}

@@ -40,6 +40,15 @@ pub(crate) struct Open {
 }
 
 impl Open {
+    /// Counts one more connection, before it is dialled, so that dials at the same time keep to the endpoint's cap. `None`
+    /// where that is reached.
+    pub(crate) fn reserve(endpoint: &Arc<EndpointLive>) -> Option<Self> {
+        let most = endpoint.connections_max.unwrap_or(u32::MAX);
+        let one_more = |open: u32| (open < most).then_some(open + 1);
+        endpoint.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self { endpoint: endpoint.clone(), counted: true })
+    }
+
     /// The endpoint, whose count the connection keeps although it leaves this value: it goes on the shelf.
     fn keep_counted(mut self) -> Arc<EndpointLive> {
         self.counted = false;
@@ -73,14 +82,12 @@ pub(crate) struct Shelved {
 }
 
 impl Upstream {
-    /// A fresh connection; counted until it is dropped.
-    pub(crate) fn new(stream: Stream, endpoint: Arc<EndpointLive>, now: Mono) -> Self {
-        endpoint.connections.fetch_add(1, Ordering::Relaxed);
+    /// A fresh connection.
+    pub(crate) fn new(stream: Stream, endpoint: Open, now: Mono) -> Self {
         Self::counted(stream, endpoint, 0, now)
     }
 
-    fn counted(stream: Stream, endpoint: Arc<EndpointLive>, requests: u32, born: Mono) -> Self {
-        let endpoint = Open { endpoint, counted: true };
+    fn counted(stream: Stream, endpoint: Open, requests: u32, born: Mono) -> Self {
         Self { stream, endpoint, buf: None, requests, born, idle_since: born }
     }
 
@@ -136,8 +143,8 @@ impl Pools {
             match TcpStream::from_std(shelved.tcp) {
                 Ok(tcp) => {
                     let stream = Stream::Plain(tcp);
-                    let mut upstream =
-                        Upstream::counted(stream, endpoint.clone(), shelved.requests, shelved.born);
+                    let open = Open { endpoint: endpoint.clone(), counted: true };
+                    let mut upstream = Upstream::counted(stream, open, shelved.requests, shelved.born);
                     if fresh && upstream.is_quiet() {
                         return Some(upstream);
                     }
@@ -220,5 +227,70 @@ fn put_on_shelf(upstream: Upstream) {
 impl Shelved {
     fn is_fresh(&self, pool: &weir_model::Pool, now: Mono) -> bool {
         now.since(self.idle_since) < pool.idle_timeout && !is_worn(pool, self.requests, self.born, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use weir_http::mono_now;
+
+    use super::*;
+
+    /// An endpoint of a service with these pool settings.
+    fn endpoint(address: std::net::SocketAddr, pool: &str) -> Arc<EndpointLive> {
+        let text = format!(
+            "version: 1\nlisteners: [{{ name: web, address: 127.0.0.1:1 }}]\nroutes: [{{ name: all, service: o }}]\n\
+             services: {{ o: {{ endpoints: [\"{address}\"], pool: {{ {pool} }} }} }}\n"
+        );
+        let loaded =
+            weir_config::load(&weir_config::Source { name: "test", text: &text, base: Path::new(".") });
+        let model = loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let service = model.services.get("o").unwrap().clone();
+        Arc::new(EndpointLive::new(address, address.to_string().into(), 0, 1, &service, None, None))
+    }
+
+    async fn connect(endpoint: &Arc<EndpointLive>) -> Upstream {
+        let tcp = TcpStream::connect(endpoint.address).await.unwrap();
+        Upstream::new(Stream::Plain(tcp), Open::reserve(endpoint).unwrap(), mono_now())
+    }
+
+    #[tokio::test]
+    async fn what_one_worker_does_not_need_another_takes_over() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = endpoint(listener.local_addr().unwrap(), "max_idle_per_endpoint: 10");
+        let (mut one, mut other) = (Pools::default(), Pools::default());
+        for _ in 0..4 {
+            one.check_in(connect(&endpoint).await, mono_now(), |most| most);
+        }
+        assert!(other.check_out(&endpoint, mono_now()).is_none());
+        one.sweep(mono_now(), true);
+        assert_eq!(endpoint.shelved(), 0, "all four may have been needed until now");
+        one.sweep(mono_now(), true);
+        assert_eq!(endpoint.shelved(), 3, "none was needed for a while; one stays");
+        let taken = other.check_out(&endpoint, mono_now());
+        assert!(taken.is_some());
+        assert_eq!(endpoint.shelved(), 2);
+        assert_eq!(endpoint.connections.load(Ordering::Relaxed), 4, "none was closed or dialled");
+        drop(taken);
+        one.clear();
+        endpoint.retire();
+        assert_eq!(endpoint.connections.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_peer_closed_is_not_used() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = endpoint(listener.local_addr().unwrap(), "max_idle_per_endpoint: 10");
+        let mut pools = Pools::default();
+        let upstream = connect(&endpoint).await;
+        let (accepted, _) = listener.accept().await.unwrap();
+        pools.check_in(upstream, mono_now(), |most| most);
+        drop(accepted);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(pools.check_out(&endpoint, mono_now()).is_none());
+        assert_eq!(endpoint.connections.load(Ordering::Relaxed), 0);
     }
 }

@@ -12,7 +12,7 @@ use weir_model::{Balancer, Failure, FailureKind, HashKey, Mono, Phase, Retry, fi
 use super::Exchange;
 use crate::filters::cookie;
 use crate::live::{EndpointLive, ServiceLive};
-use crate::pool::Upstream;
+use crate::pool::{Open, Upstream};
 use crate::worker::Worker;
 
 /// Endpoints of a service that this request was sent to already, as bits; those past the 64th are never excluded.
@@ -62,9 +62,7 @@ pub(super) fn pooled(worker: &Worker, endpoint: &Arc<EndpointLive>, now: Mono) -
 /// A new connection. Cancel-safe: dropping the future closes what was begun.
 pub(super) async fn dial(endpoint: &Arc<EndpointLive>, deadline: Mono) -> Result<Upstream, Failure> {
     let fail = |kind| Failure::new(kind, Phase::Connect).retry(Retry::Safe);
-    if endpoint.connections_max.is_some_and(|max| endpoint.connections.load(Ordering::Relaxed) >= max) {
-        return Err(fail(FailureKind::Overloaded));
-    }
+    let open = Open::reserve(endpoint).ok_or_else(|| fail(FailureKind::Overloaded))?;
     let tcp = TcpStream::connect(endpoint.address).await.map_err(|error| {
         fail(match error.kind() {
             ErrorKind::TimedOut => FailureKind::ConnectionTimeout,
@@ -82,5 +80,5 @@ pub(super) async fn dial(endpoint: &Arc<EndpointLive>, deadline: Mono) -> Result
             })?)
         }
     };
-    Ok(Upstream::new(stream, endpoint.clone(), mono_now()))
+    Ok(Upstream::new(stream, open, mono_now()))
 }

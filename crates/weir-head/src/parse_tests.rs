@@ -247,7 +247,7 @@ proptest! {
     ) {
         let mut text = format!("GET {path}{} HTTP/1.1\r\nHost: a\r\n", query.map(|q| format!("?{q}")).unwrap_or_default());
         for (name, value) in &values {
-            text += &format!("X-{name}: {value}\r\n");
+            text.extend(["X-", name, ": ", value, "\r\n"]);
         }
         text += "\r\n";
         let (mut first, mut second) = (RequestHead::default(), RequestHead::default());

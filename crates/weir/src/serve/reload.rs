@@ -128,6 +128,8 @@ impl Reloader {
                 Some(named)
             }
         };
+        // The text, its tree and what the old model alone held.
+        crate::allocator::tidy_up();
     }
 
     /// Watches what has to be watched now.

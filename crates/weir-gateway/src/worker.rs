@@ -7,16 +7,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use weir_emit::access::AccessBuffer;
 use weir_emit::metrics;
 use weir_http::{mono_now, wall_now};
@@ -25,6 +26,7 @@ use weir_traffic::{Cursor, Rng};
 
 use crate::connection;
 use crate::exchange::Exchange;
+use crate::live::ListenerLive;
 use crate::pool::Pools;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -203,7 +205,7 @@ pub(crate) fn run(
 
 /// Follows orders. Connections are tasks of their own; what they share they reach through the worker.
 async fn serve(worker: Rc<Worker>, mut inbox: mpsc::Receiver<Order>) {
-    let mut acceptors: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut acceptors: HashMap<SocketAddr, Acceptor> = HashMap::new();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut flush = tokio::time::interval(FLUSH);
@@ -247,7 +249,7 @@ fn publish(
     worker: &Rc<Worker>,
     snapshot: Arc<Snapshot>,
     sockets: Vec<(SocketAddr, StdTcpListener)>,
-    acceptors: &mut HashMap<SocketAddr, AbortHandle>,
+    acceptors: &mut HashMap<SocketAddr, Acceptor>,
 ) {
     let addresses: Vec<SocketAddr> = snapshot.listeners().map(|l| l.model.address).collect();
     let listeners_left = acceptors.keys().any(|address| !addresses.contains(address));
@@ -260,15 +262,16 @@ fn publish(
     acceptors.retain(|address, acceptor| {
         let stays = addresses.contains(address);
         if !stays {
-            acceptor.abort();
+            acceptor.stop.notify_one();
         }
         stays
     });
     for (address, socket) in sockets {
         match TcpListener::from_std(socket) {
             Ok(socket) => {
-                let task = tokio::task::spawn_local(accept(worker.clone(), address, socket));
-                acceptors.insert(address, task.abort_handle());
+                let stop = Rc::new(Notify::new());
+                let task = tokio::task::spawn_local(accept(worker.clone(), address, socket, stop.clone()));
+                acceptors.insert(address, Acceptor { stop, task });
             }
             Err(error) => tracing::error!(%address, %error, "a socket could not be handed to a worker"),
         }
@@ -279,21 +282,43 @@ fn publish(
     }
 }
 
-async fn accept(worker: Rc<Worker>, address: SocketAddr, socket: TcpListener) {
+/// A socket's task.
+struct Acceptor {
+    /// Has it take what waits in its queue already, and end.
+    stop: Rc<Notify>,
+    task: JoinHandle<()>,
+}
+
+async fn accept(worker: Rc<Worker>, address: SocketAddr, socket: TcpListener, stop: Rc<Notify>) {
+    // The listener as it was last in force: who came before it was taken away is still served.
+    let mut last: Option<Arc<ListenerLive>> = None;
+    let mut stopping = false;
     loop {
-        match socket.accept().await {
-            Ok((tcp, peer)) => {
-                let published = worker.published();
-                let Some(listener) = published.listener_at(address) else { continue };
-                let state = &listener.state;
-                state.accepted.fetch_add(1, Ordering::Relaxed);
-                if state.connections.fetch_add(1, Ordering::Relaxed) >= listener.model.max_connections {
-                    state.connections.fetch_sub(1, Ordering::Relaxed);
-                    state.refused.fetch_add(1, Ordering::Relaxed);
+        let accepted = if stopping {
+            match poll_fn(|cx| Poll::Ready(socket.poll_accept(cx))).await {
+                Poll::Ready(accepted) => accepted,
+                Poll::Pending => return,
+            }
+        } else {
+            tokio::select! {
+                biased;
+                accepted = socket.accept() => accepted,
+                () = stop.notified() => {
+                    stopping = true;
                     continue;
                 }
-                tokio::task::spawn_local(connection::serve(worker.clone(), tcp, peer, listener.clone()));
             }
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                if let Some(listener) = worker.published().listener_at(address) {
+                    last = Some(listener.clone());
+                }
+                if let Some(listener) = &last {
+                    take_in(&worker, tcp, peer, listener);
+                }
+            }
+            Err(_) if stopping => return,
             Err(error) => {
                 // The client may have gone while it waited; that is no reason to pause.
                 if !matches!(
@@ -308,11 +333,26 @@ async fn accept(worker: Rc<Worker>, address: SocketAddr, socket: TcpListener) {
     }
 }
 
-async fn drain(worker: &Rc<Worker>, acceptors: &mut HashMap<SocketAddr, AbortHandle>, deadline: Mono) {
+/// Gives a connection a task of its own, unless there are too many.
+fn take_in(worker: &Rc<Worker>, tcp: TcpStream, peer: SocketAddr, listener: &Arc<ListenerLive>) {
+    let state = &listener.state;
+    state.accepted.fetch_add(1, Ordering::Relaxed);
+    if state.connections.fetch_add(1, Ordering::Relaxed) >= listener.model.max_connections {
+        state.connections.fetch_sub(1, Ordering::Relaxed);
+        state.refused.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    tokio::task::spawn_local(connection::serve(worker.clone(), tcp, peer, listener.clone()));
+}
+
+async fn drain(worker: &Rc<Worker>, acceptors: &mut HashMap<SocketAddr, Acceptor>, deadline: Mono) {
     worker.draining.set(true);
     for (_, acceptor) in acceptors.drain() {
-        acceptor.abort();
+        acceptor.stop.notify_one();
+        // It ends as soon as its queue is empty, and its connections count from their first turn on.
+        let _ = acceptor.task.await;
     }
+    tokio::task::yield_now().await;
     worker.wake_all();
     let mut look = tokio::time::interval(Duration::from_millis(5));
     while worker.connections.borrow().open > 0 && mono_now() < deadline {

@@ -262,13 +262,15 @@ async fn forward<'p>(
     if let Some(reply) = answer::local(exchange, route, client) {
         return Ok(Outcome::Reply(reply));
     }
+    let mirror = route.mirror.filter(|_| exchange.copy).and_then(|slot| published.service(slot));
+    if mirror.is_some() {
+        // Before the service counts the request: reading a body may take a while, or fail.
+        send::hold_body(client, exchange, listener, route.hold_bytes).await?;
+    }
     let service = admit::admit(worker, exchange, published, route, met)?;
     exchange.times.deadline =
         route.model.timeouts.request.map_or(Mono::NEVER, |span| exchange.times.started.after(span));
-    if let Some(mirror) = route.mirror.and_then(|slot| published.service(slot))
-        && exchange.copy
-    {
-        send::hold_body(client, exchange, listener, route.hold_bytes).await?;
+    if let Some(mirror) = mirror {
         copy_request(worker, exchange, mirror);
     }
     let answered = send::send(worker, client, exchange, listener, route, service).await?;

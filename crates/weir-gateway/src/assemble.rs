@@ -12,7 +12,8 @@ use weir_traffic::{BreakerLive, Gate, Limiter, Picker};
 
 use crate::filters::Filter;
 use crate::live::{
-    ActionLive, EndpointLive, EndpointTls, ListenerLive, RouteLive, RouteMetrics, ServiceLive, ServiceMetrics,
+    ActionLive, EndpointLive, EndpointTls, Hot, ListenerLive, RouteLive, RouteMetrics, ServiceLive,
+    ServiceMetrics,
 };
 use crate::secrets::{self, SecretError};
 use crate::snapshot::Snapshot;
@@ -220,6 +221,7 @@ impl Assembler {
         let copies = route.mirror.as_ref().map_or(0, |mirror| mirror.body_bytes_max as usize);
         RouteLive {
             model: route.clone(),
+            hot: Hot::of(route),
             action: ActionLive::new(&route.action, |id| self.slots.of(id.clone())),
             limiters: Limiter::compile(
                 &format!("route {}", route.id),

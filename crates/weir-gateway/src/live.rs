@@ -7,10 +7,11 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use weir_emit::metrics::{Counter, Histogram};
 use weir_http::tls::{ClientTlsConfig, ServerTlsConfig};
-use weir_model::{Action, BreakerFailures, Listener, Mono, Route, Service};
+use weir_model::{Action, BreakerFailures, HostRewrite, Listener, Mono, Route, Service};
 use weir_traffic::{BreakerLive, Gate, Limiter, Picker, RetryBudget, WeightedChoice};
 
 use crate::filters::Filter;
@@ -42,6 +43,7 @@ pub(crate) struct ListenerState {
 #[derive(Debug)]
 pub(crate) struct RouteLive {
     pub(crate) model: Arc<Route>,
+    pub(crate) hot: Hot,
     pub(crate) action: ActionLive,
     pub(crate) limiters: Vec<Limiter>,
     pub(crate) filters: Vec<Filter>,
@@ -50,6 +52,36 @@ pub(crate) struct RouteLive {
     /// The slot of the service that gets copies.
     pub(crate) mirror: Option<usize>,
     pub(crate) metrics: RouteMetrics,
+}
+
+/// What every request asks of its route, side by side: among 50,000 routes each line of the model that a request does not
+/// touch is a miss less.
+#[derive(Clone, Debug)]
+pub(crate) struct Hot {
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) try_timeout: Option<Duration>,
+    pub(crate) body_timeout: Option<Duration>,
+    pub(crate) body_bytes_max: Option<u64>,
+    /// Whether the policy allows retries.
+    pub(crate) retries: bool,
+    /// Whether services see the client's `Host`.
+    pub(crate) keeps_host: bool,
+    /// Whether requests appear in the access log.
+    pub(crate) is_logged: bool,
+}
+
+impl Hot {
+    pub(crate) fn of(route: &Route) -> Self {
+        Self {
+            request_timeout: route.timeouts.request,
+            try_timeout: route.timeouts.per_try,
+            body_timeout: route.timeouts.body,
+            body_bytes_max: route.body_bytes_max,
+            retries: route.retry.max > 0,
+            keeps_host: route.rewrite_host == HostRewrite::Keep,
+            is_logged: route.access_log,
+        }
+    }
 }
 
 /// What a route does, with services as places in the snapshot's table, so that a service changes without its routes.

@@ -15,7 +15,7 @@ use super::{Exchange, Met, Next, Why, pass};
 use crate::connection::Client;
 use crate::filters::rewritten_path;
 use crate::flow::Coding;
-use crate::live::RouteLive;
+use crate::live::{ActionLive, RouteLive};
 use crate::worker::Worker;
 
 /// An answer without an endpoint.
@@ -53,6 +53,9 @@ impl Reply {
 
 /// The answer of a route that has its own.
 pub(super) fn local(exchange: &Exchange, route: &RouteLive, client: &Client) -> Option<Reply> {
+    if !matches!(route.action, ActionLive::Local) {
+        return None;
+    }
     match &route.model.action {
         Action::Forward(_) => None,
         Action::Respond(respond) => Some(Reply {

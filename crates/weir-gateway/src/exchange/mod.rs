@@ -269,7 +269,7 @@ async fn forward<'p>(
     }
     let service = admit::admit(worker, exchange, published, route, met)?;
     exchange.times.deadline =
-        route.model.timeouts.request.map_or(Mono::NEVER, |span| exchange.times.started.after(span));
+        route.hot.request_timeout.map_or(Mono::NEVER, |span| exchange.times.started.after(span));
     if let Some(mirror) = mirror {
         copy_request(worker, exchange, mirror);
     }

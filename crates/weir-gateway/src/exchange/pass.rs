@@ -83,7 +83,7 @@ pub(super) fn begin(
         uploading: !sent,
         keep,
         delimited,
-        pause: route.model.timeouts.body.map_or(send, |body| body.min(send)),
+        pause: route.hot.body_timeout.map_or(send, |body| body.min(send)),
         pause_deadline: Mono::NEVER,
         moved: u64::MAX,
         _in_flight: in_flight,

@@ -37,7 +37,7 @@ pub(super) fn finish(
     if let Some(failure) = &seen.failure {
         metrics.add(&worker.shared.failures, Column::failure(failure), 1);
     }
-    if !worker.logs_requests() || met.route.is_some_and(|route| !route.model.access_log) {
+    if !worker.logs_requests() || met.route.is_some_and(|route| !route.hot.is_logged) {
         return;
     }
     seen.bytes_in = up.body_bytes;

@@ -157,7 +157,7 @@ pub(super) fn limit_body(
     listener: &ListenerLive,
     route: &RouteLive,
 ) -> Result<(), Refusal> {
-    let most = route.model.body_bytes_max.unwrap_or(listener.model.limits.body_bytes);
+    let most = route.hot.body_bytes_max.unwrap_or(listener.model.limits.body_bytes);
     if let Framing::Length(bytes) = exchange.request.framing
         && bytes > most
     {

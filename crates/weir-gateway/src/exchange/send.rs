@@ -71,8 +71,7 @@ async fn tries(
     route: &RouteLive,
     service: &ServiceLive,
 ) -> Result<Answered, Refusal> {
-    let policy = &route.model.retry;
-    if policy.max > 0 && exchange.request.method.is_idempotent() {
+    if route.hot.retries && exchange.request.method.is_idempotent() {
         hold_body(client, exchange, listener, route.hold_bytes).await?;
     }
     let idempotent = exchange.request.method.is_idempotent();
@@ -98,6 +97,10 @@ async fn tries(
             &mut tally,
         )
         .await;
+        if result.is_ok() && exchange.response.status < 500 {
+            return result;
+        }
+        let policy = &route.model.retry;
         let cause = match &result {
             Ok(_) => Cause::Status(exchange.response.status),
             Err(refusal) if tally.stale => {
@@ -281,7 +284,7 @@ async fn converse(
     exchange.seen.tries += 1;
     upstream.requests += 1;
     stage::request(exchange, client, route, endpoint);
-    let try_deadline = route.model.timeouts.per_try.map_or(Mono::NEVER, |span| begun.after(span));
+    let try_deadline = route.hot.try_timeout.map_or(Mono::NEVER, |span| begun.after(span));
     let sent =
         await_answer(client, exchange, &mut upstream, try_deadline, listener.model.timeouts.body, tally);
     let sent = sent.await.inspect_err(|failure| {

@@ -12,10 +12,13 @@ pub(super) fn request(exchange: &mut Exchange, client: &Client, route: &RouteLiv
     // The body's flow began when its route was chosen; what was taken from the client stays taken.
     exchange.up.restart();
     let Exchange { request, up, ids, upgrade, held, .. } = exchange;
-    let host = match &route.model.rewrite_host {
-        HostRewrite::To(host) => Some(host.as_bytes()),
-        HostRewrite::Keep if request.fields.has(Known::Host) || request.form == TargetForm::Absolute => None,
-        HostRewrite::Keep | HostRewrite::Endpoint => Some(endpoint.name.as_bytes()),
+    let written = request.fields.has(Known::Host) || request.form == TargetForm::Absolute;
+    let host = if route.hot.keeps_host {
+        (!written).then(|| endpoint.name.as_bytes())
+    } else if let HostRewrite::To(host) = &route.model.rewrite_host {
+        Some(host.as_bytes())
+    } else {
+        Some(endpoint.name.as_bytes())
     };
     if let Some(host) = host
         && request.fields.get(Known::Host) != Some(host)

@@ -6,7 +6,7 @@
 //!     accept → read head → route → filters → admit → pick endpoint → connection → forward → answer → record
 //! ```
 //!
-//! Files follow that order: [`control`] and `assemble` make snapshots, `worker` and `connection` hold the loop,
+//! Files follow that order: `control` and `assemble` make snapshots, `worker` and `connection` hold the loop,
 //! `exchange/` is the request path, `filters/` what happens on it.
 //!
 //! Deliberately unknown here: how configuration is written down, and where changes come from (files and signals are the

@@ -37,8 +37,9 @@ pub struct Options {
 
 /// Instructions per keep-alive request, held against `bench/callgrind.json`.
 pub fn callgrind(options: &Options) -> Result<()> {
-    // One connection: how requests of several interleave depends on the moment.
-    let (few, many) = (200, 1_200);
+    // One connection: how requests of several interleave depends on the moment. Many requests: two starts differ by a
+    // million instructions or so, which must not show in what one request costs.
+    let (few, many) = (1_000, 41_000);
     let count = |requests| {
         let said = serve(options.of, 1, requests, |dir| {
             let valgrind = program("valgrind")?;

@@ -23,8 +23,8 @@ pub struct BindError {
 
 /// Opens `count` sockets for one address, among which the kernel spreads connections (`SO_REUSEPORT`).
 ///
-/// The address is first bound exclusively: with `SO_REUSEPORT` alone a second Weir would silently take half of the
-/// first one's connections.
+/// The address is first bound exclusively: with `SO_REUSEPORT` alone a second Weir would silently take half of the first
+/// one's connections. That first socket never listens, so that nobody connects to what is closed at once.
 pub fn listen(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, BindError> {
     let fail = |source: io::Error| {
         let in_use = source.kind() == io::ErrorKind::AddrInUse;
@@ -51,10 +51,6 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
-    if !shared {
-        // With SO_REUSEADDR alone two sockets may be bound; only one may listen.
-        socket.listen(1)?;
-    }
     Ok(socket)
 }
 

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // What cargo says now goes before what it said at compile time: clones may share a folder of build output.
+    let now = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|dir| dir.ends_with("xtask"));
+    let manifest = now.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     manifest.parent().expect("xtask lies in the workspace").to_path_buf()
 }
 

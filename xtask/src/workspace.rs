@@ -1,6 +1,6 @@
 //! Where things are: the workspace, what cargo built, and the cache outside the clone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};

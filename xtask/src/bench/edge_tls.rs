@@ -107,7 +107,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         let faster = rates.windows(2).all(|pair| pair[1] > pair[0]);
         let shape =
-            rates.iter().map(|rate| format!("{:.2}", rate / rates[0])).collect::<Vec<_>>().join(" : ");
+            rates.iter().map(|rate| format!("{:.2}", rate / rates[0])).collect::<Vec<_>>().join(" → ");
         let verdict = if faster { "reached" } else { "MISSED" };
         let bar = format!(
             "bar: edge-tls: {}: each step faster than the one before: {shape} {verdict}",

@@ -112,7 +112,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, peer: SocketAddr, 
                 return;
             }
             Next::Linger => return linger(&mut client).await,
-            Next::Tunnel(tunnel) => return tunnel.run(&worker, client).await,
+            Next::Tunnel(tunnel) => return tunnel.run(client).await,
             Next::Abort => {
                 // A length that can no longer be kept must not look like one that was.
                 let _ = socket2::SockRef::from(client.stream.tcp()).set_linger(Some(Duration::ZERO));

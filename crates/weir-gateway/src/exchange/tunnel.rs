@@ -41,7 +41,7 @@ impl Tunnel {
     }
 
     /// Moves bytes until the end. A side that ends is told to the other, which may go on (TCP's half-close).
-    pub(crate) async fn run(mut self, worker: &Worker, mut client: Client) {
+    pub(crate) async fn run(mut self, mut client: Client) {
         let mut up = Flow::default();
         up.start(Framing::UntilClose, Coding::Identity, u64::MAX);
         let (mut up_open, mut down_open) = (true, true);
@@ -88,6 +88,5 @@ impl Tunnel {
             if timer.poll_expired(cx) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        let _ = worker;
     }
 }

@@ -1,0 +1,1 @@
+//! Blocks of telemetry: columns of samples, lines and spans, their indexes and filters, as bytes and back.

@@ -1,0 +1,1 @@
+//! Decoders of the protocols in which telemetry comes in.

@@ -1,0 +1,1 @@
+//! LogQL: text to plan, plan and lines to answer.

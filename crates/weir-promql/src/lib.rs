@@ -1,0 +1,1 @@
+//! PromQL: text to plan, plan and series to answer.

@@ -1,0 +1,39 @@
+//! The words of telemetry, shared by everything that takes it in, keeps it, and asks for it.
+//!
+//! Metrics are series of [`Points`] named by [`Labels`]; logs are lines in streams named by labels; traces are [`Span`]s.
+//! What takes telemetry in writes to a sink ([`MetricSink`], [`LogSink`], [`SpanSink`]); what asks for it reads from a
+//! source ([`SeriesSource`], [`LogSource`], [`TraceSource`]), and never without a [`Scope`].
+//!
+//! This crate knows no encoding, no file, no socket and no clock. Times of metrics are milliseconds, times of logs and
+//! spans nanoseconds, both since 1970 (UTC) and signed.
+
+mod histogram;
+mod labels;
+mod log;
+mod matcher;
+mod metric;
+mod points;
+mod refusal;
+mod scope;
+mod sink;
+mod source;
+mod span;
+mod value;
+
+pub use histogram::{
+    BucketRun, Buckets, CUSTOM_SCHEMA, Histogram, HistogramSample, IntBuckets, IntHistogram, ResetHint,
+};
+pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, STRING_BYTES_MAX};
+pub use log::{LogEntry, LogRow};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use metric::{Exemplar, Metadata, MetricKind};
+pub use points::{Points, STALE_NAN_BITS, is_stale, stale_nan};
+pub use refusal::{Reason, Refusal};
+pub use scope::{Budget, Limits, ReadError, Scope, Tenant};
+pub use sink::{LogSink, MetricSink, SeriesRef, SpanSink, StreamRef};
+pub use source::{
+    Direction, LogSelect, LogSource, LogStream, SeriesHints, SeriesSelect, SeriesSource, SeriesStream,
+    SpanCondition, SpanField, SpanSelect, SpanTest, Trace, TraceSource, TraceStream,
+};
+pub use span::{InstrumentationScope, Link, Resource, Span, SpanEvent, SpanId, SpanKind, Status, TraceId};
+pub use value::{Attribute, Value};

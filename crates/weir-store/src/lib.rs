@@ -1,0 +1,1 @@
+//! One store for metrics, logs and traces.

@@ -1,0 +1,1 @@
+//! TraceQL: text to plan, plan and traces to answer.

@@ -45,6 +45,15 @@ enum Bench {
     EdgeTls(bench::edge_tls::Options),
     /// A thousand changes under load: failed requests, dropped tunnels, time until they are live
     Live(bench::live::Options),
+    /// Metrics, logs and traces: disk, CPU, memory and queries, against VictoriaMetrics, Prometheus and others
+    #[command(subcommand)]
+    Store(Store),
+}
+
+#[derive(Subcommand)]
+enum Store {
+    /// Record twenty exporters under load into a file that the bench replays
+    Record(bench::store::record::Options),
 }
 
 fn main() -> Result<()> {
@@ -62,5 +71,6 @@ fn main() -> Result<()> {
         Task::Bench(Bench::Gateway(options)) => bench::gateway::run(&options),
         Task::Bench(Bench::EdgeTls(options)) => bench::edge_tls::run(&options),
         Task::Bench(Bench::Live(options)) => bench::live::run(&options),
+        Task::Bench(Bench::Store(Store::Record(options))) => bench::store::record::run(&options),
     }
 }

@@ -314,8 +314,8 @@ impl LabelsBuilder {
         let name = |&(start, middle, _): &(u32, u32, u32)| &text[start as usize..middle as usize];
         if !pairs.is_sorted_by(|a, b| name(a) < name(b)) {
             pairs.sort_by(|a, b| name(a).cmp(name(b)));
-            if let Some(twice) = pairs.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
-                return Err(LabelsError::Twice(name(&twice[0]).to_owned()));
+            if let Some([twice, _]) = pairs.array_windows().find(|[a, b]| name(a) == name(b)) {
+                return Err(LabelsError::Twice(name(twice).to_owned()));
             }
         }
         let mut encoded = String::with_capacity(self.text.len() + 2 * LENGTH_BYTES * self.pairs.len());

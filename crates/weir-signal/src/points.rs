@@ -63,9 +63,10 @@ impl Points {
     /// Adds a histogram; `start_ms` 0 where it is not known.
     pub fn push_histogram(&mut self, time_ms: i64, histogram: Arc<Histogram>, start_ms: i64) {
         self.note_start(start_ms);
-        self.histograms.push((self.times.len() as u32, Arc::clone(&histogram)));
+        let (at, sum) = (self.times.len() as u32, histogram.sum);
+        self.histograms.push((at, histogram));
         self.times.push(time_ms);
-        self.values.push(histogram.sum);
+        self.values.push(sum);
     }
 
     /// The histogram at `index`, where that sample is one.

@@ -12,6 +12,7 @@ pub mod proxy;
 mod report;
 pub(crate) mod routes;
 mod stats;
+pub mod store;
 mod wrk;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,3 @@
+//! Columns of numbers.
+
+pub mod integers;

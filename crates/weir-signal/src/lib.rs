@@ -21,7 +21,9 @@ mod span;
 mod value;
 
 pub use histogram::{
-    BucketRun, Buckets, CUSTOM_SCHEMA, Histogram, HistogramSample, IntBuckets, IntHistogram, ResetHint,
+    Bucket, BucketRun, Buckets, CUSTOM_SCHEMA, Histogram, HistogramMean, HistogramSample, HistogramSum,
+    IntBuckets, IntHistogram, InvalidHistogram, Joined, MixedSchemas, QuantileNote, ResetHint, go_g,
+    kahan_add,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, STRING_BYTES_MAX};
 pub use log::{LogEntry, LogRow};

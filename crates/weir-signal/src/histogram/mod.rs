@@ -1,6 +1,29 @@
-//! Native histograms (Prometheus' sparse, high-resolution ones), exponential or with bounds of their own.
+//! Native histograms (Prometheus' sparse, high-resolution ones), exponential or with bounds of their own, and how queries
+//! calculate with them.
+//!
+//! Nothing here panics: what breaks [`Histogram::validate`] may lead to an answer without sense, no more.
+
+mod answers;
+mod arithmetic;
+mod bounds;
+mod buckets;
+mod custom;
+mod display;
+mod layout;
+mod reset;
+mod sum;
+mod trim;
+mod validate;
+mod zero;
 
 use std::sync::Arc;
+
+pub use answers::QuantileNote;
+pub use arithmetic::{Joined, MixedSchemas};
+pub use buckets::Bucket;
+pub use display::go_g;
+pub use sum::{HistogramMean, HistogramSum, kahan_add};
+pub use validate::InvalidHistogram;
 
 /// The schema that says that the bounds of a histogram's buckets are listed in it.
 pub const CUSTOM_SCHEMA: i32 = -53;

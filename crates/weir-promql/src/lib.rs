@@ -1,1 +1,16 @@
-//! PromQL: text to plan, plan and series to answer.
+//! PromQL, the query language of Prometheus 3: text to tree, tree and series to answer.
+//!
+//! [`parse`] makes a tree of a text and checks its types, [`print`] and [`pretty`] write it again. What is accepted, what is
+//! refused and with which words is what Prometheus does.
+//!
+//! This crate knows no clock, no storage and no protocol. Series come from a
+//! [`SeriesSource`](weir_signal::SeriesSource), times and limits from the caller. Texts are those of strangers: their length,
+//! their nesting and what they ask for are bounded, and none of them panics.
+
+pub mod ast;
+pub mod eval;
+pub mod functions;
+
+mod duration;
+
+pub use duration::{DurationError, format_duration, parse_duration};

@@ -87,6 +87,7 @@ pub fn load(source: &Source) -> Loaded {
         admin: document.admin,
         workers: document.workers,
         access_log: document.access_log,
+        store: document.store,
         order: document.order,
         listeners: document.listeners.into_iter().map(|l| (l.id.clone(), l)).collect(),
         routes: document.routes.into_iter().map(|route| (route.id.clone(), route)).collect(),

@@ -49,6 +49,7 @@ pub(crate) fn settings_out(model: &Model) -> Out {
         admin: model.admin.clone(),
         workers: model.workers,
         access_log: model.access_log.clone(),
+        store: model.store.clone(),
         order: model.order,
         ..Document::blank()
     };
@@ -67,6 +68,7 @@ impl Document {
             admin: model.admin.clone(),
             workers: model.workers,
             access_log: model.access_log.clone(),
+            store: model.store.clone(),
             order: model.order,
             listeners,
             services,

@@ -19,6 +19,7 @@ mod principal;
 mod route;
 mod secret;
 mod service;
+mod telemetry;
 mod time;
 
 pub use cow::CowMap;
@@ -45,5 +46,9 @@ pub use secret::SecretRef;
 pub use service::{
     Balancer, ClientTls, Endpoint, EndpointAddress, HashKey, Pool, Service, ServiceLimits, ServiceTimeouts,
     UpstreamProtocol, VerifyServer,
+};
+pub use telemetry::{
+    Access, Authorization, DnsDiscovery, OwnTelemetry, Permission, Proof, QueryLimits, Relabel,
+    RelabelAction, Retention, ScrapeJob, ScrapeTls, Telemetry, TelemetryLimits,
 };
 pub use time::{Mono, Wall};

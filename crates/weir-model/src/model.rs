@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Admin, CowMap, Listener, ListenerId, Route, RouteId, Service, ServiceId};
+use crate::{Admin, CowMap, Listener, ListenerId, Route, RouteId, Service, ServiceId, Telemetry};
 
 /// Everything that Weir is told to do. A clone is cheap, and changing one object among many copies only the path to
 /// it; objects that did not change stay the same `Arc`, which is how a change is found.
@@ -14,6 +14,8 @@ pub struct Model {
     pub workers: Option<u32>,
     /// What is logged of requests.
     pub access_log: AccessLog,
+    /// What is remembered; `None` is nothing.
+    pub store: Option<Arc<Telemetry>>,
     /// How routes are ordered.
     pub order: RouteOrder,
     /// Listeners by name.

@@ -211,6 +211,47 @@ pub(crate) const TOKEN: Text<Arc<str>> = Text::new(
     shared,
 );
 
+/// A label's name: any text, as Prometheus 3 and OpenTelemetry have it.
+pub(crate) const LABEL_NAME: Text<Arc<str>> = Text::new(
+    "label name",
+    |text| if text.is_empty() { wrong("a label's name may not be empty") } else { Ok(text.into()) },
+    shared,
+);
+
+/// A tenant's name, which becomes a folder's.
+pub(crate) const TENANT: Text<Arc<str>> = Text::new(
+    "tenant",
+    |text| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if text.len() <= 64 && !text.starts_with('.') && text.bytes().all(good) {
+            Ok(text.into())
+        } else {
+            wrong_help(
+                format!("`{text}` is no tenant"),
+                "write up to 64 letters, digits, '-', '_' or '.', not '.' first",
+            )
+        }
+    },
+    shared,
+);
+
+/// A program that is asked for its metrics.
+pub(crate) const TARGET: Text<Arc<str>> = Text::new(
+    "address:port or name:port",
+    |text| match text.rsplit_once(':') {
+        _ if text.contains('/') => wrong_help(
+            format!("`{text}` is no target"),
+            "write host and port here, the path under `path`, https under `scheme`",
+        ),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.into()),
+        _ => wrong_help(
+            format!("`{text}` is no target"),
+            "write a name or an address with a port: localhost:9100",
+        ),
+    },
+    shared,
+);
+
 /// A header field's name, lowered.
 pub(crate) const HEADER_NAME: Text<Arc<str>> = Text::new(
     "header name",

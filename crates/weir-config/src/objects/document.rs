@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use weir_model::{AccessLog, AccessLogFormat, Admin, Listener, Rank, Route, RouteOrder, Service};
+use weir_model::{AccessLog, AccessLogFormat, Admin, Listener, Rank, Route, RouteOrder, Service, Telemetry};
 
 use super::route::{RouteText, unreachable_routes};
 use crate::form::{At, Fields, Form, Obj, Object, obj, via};
@@ -22,6 +22,7 @@ pub(crate) struct Document {
     pub(crate) admin: Admin,
     pub(crate) workers: Option<u32>,
     pub(crate) access_log: AccessLog,
+    pub(crate) store: Option<Arc<Telemetry>>,
     pub(crate) order: RouteOrder,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) services: Vec<Arc<Service>>,
@@ -40,6 +41,7 @@ impl Object for Document {
             admin: Admin::blank(),
             workers: None,
             access_log: AccessLog::blank(),
+            store: None,
             order: RouteOrder::Precedence,
             listeners: Vec::new(),
             services: Vec::new(),
@@ -72,6 +74,8 @@ impl Object for Document {
             &mut self.services,
         );
         f.key("routes", "Which requests go where.", Routes, &mut self.routes);
+        let doc = "The store of metrics, logs and traces; nothing is remembered when not set. `{}` takes every default.";
+        f.key("store", doc, optional(Store), &mut self.store);
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
@@ -242,7 +246,7 @@ fn unique_names<'n>(word: &str, items: &'n [Node<'n>], r: &mut Reader<'n>) {
 }
 
 /// The items of a list of objects, each read on its own.
-fn items<'n, T>(
+pub(super) fn items<'n, T>(
     word: &str,
     node: &'n Node<'n>,
     r: &mut Reader<'n>,
@@ -281,6 +285,23 @@ impl Form<Vec<Arc<Listener>>> for Listeners {
 
     fn shape(&self, shapes: &mut Shapes) -> Shape {
         list_shape(&shapes.object::<Listener>())
+    }
+}
+
+/// The store, shared by whoever reads the model.
+struct Store;
+
+impl Form<Arc<Telemetry>> for Store {
+    fn read<'n>(&self, node: &'n Node<'n>, r: &mut Reader<'n>) -> Option<Arc<Telemetry>> {
+        obj::<Telemetry>().read(node, r).map(Arc::new)
+    }
+
+    fn write(&self, value: &Arc<Telemetry>) -> Out {
+        obj().write(&**value)
+    }
+
+    fn shape(&self, shapes: &mut Shapes) -> Shape {
+        shapes.object::<Telemetry>()
     }
 }
 

@@ -9,8 +9,10 @@ mod listener;
 mod matches;
 mod resilience;
 mod route;
+mod scrape;
 mod secret;
 mod service;
+mod telemetry;
 
 pub(crate) use document::{Document, collect_names};
 pub(crate) use route::RouteText;

@@ -1,1 +1,2 @@
 //! One store for metrics, logs and traces.
+pub mod disk;

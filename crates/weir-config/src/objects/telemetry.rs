@@ -8,7 +8,7 @@ use weir_model::{
 };
 
 use super::secret::SECRET;
-use crate::form::{At, Fields, Form, Object, obj};
+use crate::form::{At, Fields, Form as _, Object, obj};
 use crate::forms::{
     BOOL, Case, Choice, FILE, Int, Items, LABEL_NAME, SHARE, SOCKET, Size, TENANT, TEXT, Time, Union, list,
     optional, or_none,
@@ -33,8 +33,8 @@ impl Object for Telemetry {
             tls: None,
             access: Vec::new(),
             metrics: Retention::blank(),
-            logs: Retention { time: Duration::from_hours(24 * 7), ..Retention::blank() },
-            traces: Retention { time: Duration::from_hours(24 * 3), ..Retention::blank() },
+            logs: Retention::blank(),
+            traces: Retention::blank(),
             limits: TelemetryLimits::blank(),
             queries: QueryLimits::blank(),
             scrape: Vec::new(),
@@ -61,13 +61,8 @@ impl Object for Telemetry {
         let doc = "Who may come in, and as which tenant. When empty, everybody who can connect is the default tenant.";
         f.key("access", doc, list(obj(), Items::Any), &mut self.access);
         f.key("metrics", "How long metrics are kept.", obj(), &mut self.metrics);
-        f.key("logs", "How long logs are kept.", RetentionOf(Duration::from_hours(24 * 7)), &mut self.logs);
-        f.key(
-            "traces",
-            "How long traces are kept.",
-            RetentionOf(Duration::from_hours(24 * 3)),
-            &mut self.traces,
-        );
+        f.key("logs", "How long logs are kept.", obj(), &mut self.logs);
+        f.key("traces", "How long traces are kept.", obj(), &mut self.traces);
         f.key("limits", "What may come in.", obj(), &mut self.limits);
         f.key("queries", "What a query may cost.", obj(), &mut self.queries);
         f.key("scrape", "Whose metrics are fetched.", super::scrape::Jobs, &mut self.scrape);
@@ -169,25 +164,6 @@ impl Object for Retention {
         f.key("time", "What is older is removed.", time, &mut self.time);
         let doc = "The oldest is removed while more than this is on disk.";
         f.key("size", doc, or_none(Size { min: 16 << 20, max: 1 << 60 }), &mut self.size_bytes);
-    }
-}
-
-/// A retention whose time has a default of its own.
-struct RetentionOf(Duration);
-
-impl Form<Retention> for RetentionOf {
-    fn read<'n>(&self, node: &'n crate::tree::Node<'n>, r: &mut Reader<'n>) -> Option<Retention> {
-        let retention: Retention = obj().read(node, r)?;
-        let written = matches!(&node.value, crate::tree::Value::Map(entries) if entries.iter().any(|e| e.key == "time"));
-        Some(if written { retention } else { Retention { time: self.0, ..retention } })
-    }
-
-    fn write(&self, value: &Retention) -> Out {
-        obj().write(value)
-    }
-
-    fn shape(&self, shapes: &mut crate::schema::Shapes) -> crate::schema::Shape {
-        shapes.object::<Retention>()
     }
 }
 

@@ -138,7 +138,7 @@ impl Histogram {
         } else {
             count = self.count;
         }
-        let within = |rank: Option<f64>| rank.filter(|&rank| !(rank > count)).unwrap_or(count);
+        let within = |rank: Option<f64>| rank.map_or(count, |rank| if rank > count { count } else { rank });
         ((within(upper_rank) - within(lower_rank)) / self.count, nans)
     }
 

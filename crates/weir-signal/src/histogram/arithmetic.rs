@@ -142,16 +142,16 @@ impl Histogram {
 }
 
 impl Buckets {
-    /// These buckets at schema `to`, without those that a bucket around zero of that threshold holds already.
+    /// These buckets at schema `to`, without those that a bucket around zero of that threshold has taken in.
     pub(super) fn reaching(&self, from: i32, to: i32, threshold: f64) -> Cow<'_, Self> {
         let mut found = Cow::Borrowed(self);
+        let within = |index: i32| upper_bound(index, from) <= threshold;
+        if threshold > 0.0 && self.indexed().next().is_some_and(|(index, _)| within(index)) {
+            let outside = Self::from_indexed(self.indexed().skip_while(|&(index, _)| within(index)));
+            found = Cow::Owned(outside);
+        }
         if from > to {
             found.to_mut().coarsen(None, from, to);
-        }
-        let within = |index: i32| upper_bound(index, to) <= threshold;
-        if threshold > 0.0 && found.indexed().next().is_some_and(|(index, _)| within(index)) {
-            let outside = Self::from_indexed(found.indexed().skip_while(|&(index, _)| within(index)));
-            found = Cow::Owned(outside);
         }
         found
     }

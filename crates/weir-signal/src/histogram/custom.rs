@@ -28,7 +28,8 @@ pub(super) fn add_on_common_bounds(
     sums.take(&other.positive, &other.custom_bounds, &common, sign);
     let kept: Vec<usize> =
         (0..=common.len()).filter(|&i| sums.counts[i] != 0.0 || sums.carries[i] != 0.0).collect();
-    own.positive = Buckets::from_indexed(kept.iter().map(|&i| (i as i32, sums.counts[i])));
+    own.positive =
+        Buckets::from_indexed(kept.iter().map(|&i| (i32::try_from(i).unwrap_or(i32::MAX), sums.counts[i])));
     if let Some(carry) = carry.as_mut() {
         **carry = kept.iter().map(|&i| sums.carries[i]).collect();
     }

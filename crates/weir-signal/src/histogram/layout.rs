@@ -74,7 +74,7 @@ impl Buckets {
         sign: f64,
     ) {
         self.cover(carry.as_deref_mut(), other.clone().map(|(index, _)| index));
-        let mut places = (&self.runs).into_iter().scan(0_i64, |end, run| {
+        let mut places = self.runs.iter().scan(0_i64, |end, run| {
             let start = *end + i64::from(run.offset);
             *end = start + i64::from(run.length);
             Some(start..*end)

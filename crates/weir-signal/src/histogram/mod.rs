@@ -3,6 +3,8 @@
 //!
 //! Nothing here panics: what breaks [`Histogram::validate`] may lead to an answer without sense, no more.
 
+#![expect(clippy::float_cmp, reason = "bounds are equal or they are not; whole counts are exact")]
+
 mod answers;
 mod arithmetic;
 mod bounds;
@@ -15,6 +17,9 @@ mod sum;
 mod trim;
 mod validate;
 mod zero;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

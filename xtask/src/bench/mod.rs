@@ -24,7 +24,11 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let dir = std::env::temp_dir().join(format!("weir-{name}-{}", std::process::id()));
+        Self::within(&std::env::temp_dir(), name)
+    }
+
+    pub(crate) fn within(dir: &Path, name: &str) -> Result<Self> {
+        let dir = dir.join(format!("weir-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
         Ok(Self(dir))
     }

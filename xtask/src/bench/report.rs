@@ -125,11 +125,16 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn begin(name: &'static str, quick: bool, rounds: usize) -> Self {
+        Self::begin_against(name, &["nginx", "haproxy", "envoy", "wrk"], quick, rounds)
+    }
+
+    /// The same with other peers.
+    pub(crate) fn begin_against(name: &'static str, against: &[&str], quick: bool, rounds: usize) -> Self {
         let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
         let versions = peers::present();
         let versions: Vec<_> = versions
             .iter()
-            .filter(|peer| ["nginx", "haproxy", "envoy", "wrk"].contains(&peer.name))
+            .filter(|peer| against.contains(&peer.name))
             .map(|peer| format!("{} {}", peer.name, peer.version))
             .collect();
         let date = workspace::output(std::process::Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]));

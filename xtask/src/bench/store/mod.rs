@@ -1,6 +1,149 @@
 //! `cargo xtask bench store`: Weir's store and its rivals, fed the same and asked the same.
+//!
+//! ```text
+//!   recording, TrainTicket, generators ──► bodies of requests, made once
+//!                                              │ the same bytes, one connection
+//!                                              ▼
+//!                    one store at a time on core 1: CPU time, disk, memory, answers
+//! ```
+//!
+//! CPU time is what a store's own process spent, as the kernel counted it; it hardly moves when the machine is busy.
+//! Each round measures every contestant once, in another order, and ratios are taken within a round.
 
+mod bodies;
+mod exposition;
+mod figures;
 mod http;
+mod memory;
+mod metrics;
+mod protobuf;
+mod query;
 mod random;
 pub mod record;
 mod recording;
+mod remote_write;
+mod replay;
+mod server;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+
+use self::server::Kind;
+use super::Scratch;
+use super::report::Report;
+
+/// How a run is made.
+#[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Only these parts
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Only these contestants
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    peers: Vec<Kind>,
+    /// One round with a part of the data, to see that everything works
+    #[arg(long)]
+    short: bool,
+    /// Rounds, where not the usual number
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Write every figure to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Keep the results in bench/results
+    #[arg(long)]
+    record: bool,
+    /// Where data is laid meanwhile; otherwise the system's folder for such
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Command {
+    /// Record twenty exporters under load into a file that the bench replays
+    Record(record::Options),
+}
+
+/// A question with its own data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The recording by remote write: CPU and disk per sample
+    Metrics,
+    /// A hundred thousand series: memory
+    Memory,
+    /// Range queries over a day, and those of dashboards over the recording
+    Query,
+}
+
+const PARTS: [Part; 3] = [Part::Metrics, Part::Memory, Part::Query];
+
+/// What the parts share.
+struct Bench {
+    short: bool,
+    rounds: usize,
+    peers: Vec<Kind>,
+    report: Report,
+    scratch: Scratch,
+    /// When the run began, for data that should look recent.
+    now_ms: i64,
+}
+
+impl Bench {
+    /// A file of the run's.
+    fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// An empty folder for a store; what it held before is removed.
+    fn fresh(&self, kind: Kind) -> Result<PathBuf> {
+        let dir = self.scratch.path().join(kind.name());
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Those of `kinds` that are measured, in an order that differs from round to round.
+    fn order(&self, kinds: &[Kind], round: usize) -> Vec<Kind> {
+        let mut kinds: Vec<_> =
+            kinds.iter().copied().filter(|kind| self.peers.is_empty() || self.peers.contains(kind)).collect();
+        let places = kinds.len().max(1);
+        kinds.rotate_left(round % places);
+        kinds
+    }
+}
+
+/// Runs what was asked for.
+pub fn run(options: &Options) -> Result<()> {
+    if let Some(Command::Record(options)) = &options.command {
+        return record::run(options);
+    }
+    let rounds = options.rounds.unwrap_or(if options.short { 1 } else { 3 });
+    let peers = ["prometheus", "victoria-metrics", "victoria-logs", "jaeger"];
+    let mut bench = Bench {
+        short: options.short,
+        rounds,
+        peers: options.peers.clone(),
+        report: Report::begin_against("store", &peers, options.short, rounds),
+        scratch: match &options.dir {
+            Some(dir) => Scratch::within(dir, "store")?,
+            None => Scratch::new("store")?,
+        },
+        now_ms: SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64,
+    };
+    for part in PARTS.into_iter().filter(|part| options.only.is_empty() || options.only.contains(part)) {
+        match part {
+            Part::Metrics => metrics::run(&mut bench)?,
+            Part::Memory => memory::run(&mut bench)?,
+            Part::Query => query::run(&mut bench)?,
+        }
+    }
+    bench.report.finish(options.json.as_deref(), options.record)
+}

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::super::recording::Labels;
 use super::loads::{self, Loads};
 use super::shape::Shape;
+use crate::peers;
 use crate::process::{Running, free_address};
 use crate::sys;
 use crate::workspace::{self, find_program};
@@ -64,12 +65,17 @@ impl Drop for Cast {
     }
 }
 
+/// A peer, or else what the search path has under that name.
+fn program(name: &str) -> Result<PathBuf> {
+    peers::locate(name).or_else(|| find_program(name)).with_context(|| format!("{name} is missing"))
+}
+
 const LOOPBACK: &str = "127.0.0.1";
 
 impl Cast {
     /// Starts all. An error names what is missing or did not start, with its last words.
     pub(super) fn start(dir: &Path, weir: &Path) -> Result<Self> {
-        let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| find_program(name).is_none()).collect();
+        let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| program(name).is_err()).collect();
         if !missing.is_empty() {
             let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
             bail!(
@@ -223,7 +229,7 @@ impl Cast {
                 .stdin(Stdio::null()),
         )?;
         let socket = data.join("socket");
-        let mut server = Command::new(find_program("mariadbd").context("mariadbd is missing")?);
+        let mut server = Command::new(program("mariadbd")?);
         server
             .args(["--no-defaults", &user, "--innodb-buffer-pool-size=32M", "--userstat=1", "--skip-log-bin"])
             .arg(format!("--performance-schema={performance_schema}"))
@@ -310,7 +316,7 @@ impl Cast {
             fs::create_dir_all(&dir)?;
             let values = [("listen", address.to_string()), ("dir", dir.display().to_string())];
             let file = self.configuration(&format!("nginx-{name}.conf"), text, &values)?;
-            let mut server = Command::new(find_program("nginx").context("nginx is missing")?);
+            let mut server = Command::new(program("nginx")?);
             self.run(&format!("nginx-{name}"), server.args(["-e", "stderr", "-c"]).arg(&file), address)?;
             self.exporter(
                 "nginx",
@@ -453,7 +459,7 @@ impl Cast {
             "victoriametrics",
             "longterm:8428",
             "-httpListenAddr",
-            Command::new("victoria-metrics")
+            Command::new(program("victoria-metrics")?)
                 .args(["-memory.allowedBytes=64MB", "-loggerLevel=WARN"])
                 .arg(format!("-storageDataPath={}", data.display())),
         )?;
@@ -473,7 +479,7 @@ impl Cast {
             "prometheus",
             "monitor:9090",
             "--web.listen-address",
-            Command::new("prometheus")
+            Command::new(program("prometheus")?)
                 .arg(format!("--config.file={}", file.display()))
                 .arg(format!("--storage.tsdb.path={}", data.display())),
         )

@@ -1,0 +1,113 @@
+//! A generator's hundred thousand series: what an active series costs in memory.
+
+use anyhow::{Context, Result};
+
+use super::Bench;
+use super::figures::{Figures, Quantity, Wanted};
+use super::random::{Random, mix};
+use super::remote_write::{Packer, Samples, encode_labels};
+use super::server::{Kind, Server};
+
+const PER_SERIES: Quantity = ("resident per active series", "KB");
+const RESIDENT: Quantity = ("resident", "MB");
+const IDLE: Quantity = ("resident at start", "MB");
+const CPU: Quantity = ("CPU per million samples", "s");
+
+const KINDS: [Kind; 3] = [Kind::Weir, Kind::VictoriaMetrics, Kind::Prometheus];
+
+/// Names of families, each with as many series as the others.
+const FAMILIES: [&str; 10] = [
+    "http_requests_total",
+    "http_request_duration_seconds_sum",
+    "http_request_duration_seconds_count",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "rpc_client_requests_total",
+    "queue_length",
+    "cache_hits_total",
+    "db_connections_open",
+    "errors_total",
+];
+
+/// A series as the generator makes it.
+pub(super) struct Made {
+    pub(super) labels: Vec<u8>,
+    value: f64,
+    step: f64,
+    random: Random,
+}
+
+impl Made {
+    /// The `index`-th: labels as a cluster's targets have them.
+    pub(super) fn new(index: u64) -> Self {
+        let family = FAMILIES[(index % FAMILIES.len() as u64) as usize];
+        let target = index / FAMILIES.len() as u64;
+        let instance = format!("10.{}.{}.{}:8080", target >> 14 & 63, target >> 7 & 127, target & 127);
+        let pod = format!("api-{:08x}-{:05x}", mix(target / 40) as u32, mix(target) & 0xf_ffff);
+        let code = ["200", "404", "500"][(target % 3) as usize];
+        let handler = format!("/v1/{}", ["orders", "users", "items", "search", "pay"][(target % 5) as usize]);
+        let labels = [
+            ("__name__", family),
+            ("code", code),
+            ("handler", handler.as_str()),
+            ("instance", instance.as_str()),
+            ("job", "api"),
+            ("pod", pod.as_str()),
+            ("region", ["eu-west-1", "us-east-2"][(target % 2) as usize]),
+        ];
+        let mut random = Random::new(index);
+        Self {
+            labels: encode_labels(labels),
+            value: random.below(100_000) as f64,
+            step: random.unit() * 40.0,
+            random,
+        }
+    }
+
+    /// The value of its next scrape: a counter that grows at a rate of its own, not evenly.
+    pub(super) fn next(&mut self) -> f64 {
+        self.value += (self.step * self.random.unit() * 2.0).floor();
+        self.value
+    }
+}
+
+/// Packs so many scrapes of so many series, 15 s apart, the last of them at `end_ms`.
+pub(super) fn generate(bench: &Bench, name: &str, series: u64, scrapes: u64, end_ms: i64) -> Result<Samples> {
+    let mut all: Vec<_> = (0..series).map(Made::new).collect();
+    let mut packer = Packer::create(&bench.file(name))?;
+    for scrape in 0..scrapes {
+        let time_ms = end_ms - ((scrapes - 1 - scrape) * 15_000).cast_signed();
+        for one in &mut all {
+            let value = one.next();
+            packer.add(&one.labels, time_ms, value)?;
+        }
+    }
+    packer.finish(series)
+}
+
+pub(super) fn run(bench: &mut Bench) -> Result<()> {
+    let (series, scrapes) = if bench.short { (10_000, 20) } else { (100_000, 40) };
+    let samples = generate(bench, "synthetic", series, scrapes, bench.now_ms)?;
+    let mut figures = Figures::new(
+        "memory",
+        format!("{series} active series, {scrapes} scrapes of each, 15 s apart (synthetic)"),
+    )
+    .bar(PER_SERIES, Wanted::AtMost, 1.5, None)
+    .bar(CPU, Wanted::AtMost, 0.5, Some("victoria-metrics"));
+    for round in 0..bench.rounds {
+        for kind in bench.order(&KINDS, round) {
+            let server = Server::start(kind, &bench.fresh(kind)?)?;
+            let name = kind.name();
+            let (idle, begin) = (server.resident_bytes(), server.cpu_s());
+            samples.bodies.send(&mut server.client(), server.remote_write()).with_context(|| name)?;
+            figures.add(name, CPU, (server.cpu_s() - begin) / (samples.samples as f64 / 1e6));
+            let resident = server.resident_bytes();
+            figures.add(name, PER_SERIES, (resident - idle) / 1e3 / series as f64);
+            figures.add(name, RESIDENT, resident / 1e6);
+            figures.add(name, IDLE, idle / 1e6);
+            server.stop()?;
+        }
+    }
+    figures.report(&mut bench.report);
+    Ok(())
+}

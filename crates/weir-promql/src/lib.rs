@@ -10,6 +10,7 @@
 pub mod ast;
 pub mod eval;
 pub mod functions;
+pub mod memory;
 
 mod duration;
 

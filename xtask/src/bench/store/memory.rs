@@ -1,5 +1,7 @@
 //! A generator's hundred thousand series: what an active series costs in memory.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use super::Bench;
@@ -31,23 +33,22 @@ const FAMILIES: [&str; 10] = [
 
 /// A series as the generator makes it.
 pub(super) struct Made {
-    pub(super) labels: Vec<u8>,
+    labels: Vec<u8>,
     value: f64,
     step: f64,
     random: Random,
 }
 
 impl Made {
-    /// The `index`-th: labels as a cluster's targets have them.
-    pub(super) fn new(index: u64) -> Self {
-        let family = FAMILIES[(index % FAMILIES.len() as u64) as usize];
-        let target = index / FAMILIES.len() as u64;
+    /// A family of a target, with labels as a cluster's targets have them.
+    pub(super) fn new(family: u64, target: u64) -> Self {
+        let family_name = FAMILIES[(family % FAMILIES.len() as u64) as usize];
         let instance = format!("10.{}.{}.{}:8080", target >> 14 & 63, target >> 7 & 127, target & 127);
         let pod = format!("api-{:08x}-{:05x}", mix(target / 40) as u32, mix(target) & 0xf_ffff);
         let code = ["200", "404", "500"][(target % 3) as usize];
         let handler = format!("/v1/{}", ["orders", "users", "items", "search", "pay"][(target % 5) as usize]);
         let labels = [
-            ("__name__", family),
+            ("__name__", family_name),
             ("code", code),
             ("handler", handler.as_str()),
             ("instance", instance.as_str()),
@@ -55,7 +56,7 @@ impl Made {
             ("pod", pod.as_str()),
             ("region", ["eu-west-1", "us-east-2"][(target % 2) as usize]),
         ];
-        let mut random = Random::new(index);
+        let mut random = Random::new(target << 8 | family);
         Self {
             labels: encode_labels(labels),
             value: random.below(100_000) as f64,
@@ -65,16 +66,16 @@ impl Made {
     }
 
     /// The value of its next scrape: a counter that grows at a rate of its own, not evenly.
-    pub(super) fn next(&mut self) -> f64 {
+    fn next(&mut self) -> f64 {
         self.value += (self.step * self.random.unit() * 2.0).floor();
         self.value
     }
 }
 
-/// Packs so many scrapes of so many series, 15 s apart, the last of them at `end_ms`.
-pub(super) fn generate(bench: &Bench, name: &str, series: u64, scrapes: u64, end_ms: i64) -> Result<Samples> {
-    let mut all: Vec<_> = (0..series).map(Made::new).collect();
-    let mut packer = Packer::create(&bench.file(name))?;
+/// Packs so many scrapes of series, 15 s apart, the last of them at `end_ms`.
+pub(super) fn generate(file: &Path, mut all: Vec<Made>, scrapes: u64, end_ms: i64) -> Result<Samples> {
+    let series = all.len() as u64;
+    let mut packer = Packer::create(file)?;
     for scrape in 0..scrapes {
         let time_ms = end_ms - ((scrapes - 1 - scrape) * 15_000).cast_signed();
         for one in &mut all {
@@ -87,7 +88,8 @@ pub(super) fn generate(bench: &Bench, name: &str, series: u64, scrapes: u64, end
 
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let (series, scrapes) = if bench.short { (10_000, 20) } else { (100_000, 40) };
-    let samples = generate(bench, "synthetic", series, scrapes, bench.now_ms)?;
+    let all = (0..series).map(|index| Made::new(index % 10, index / 10)).collect();
+    let samples = generate(&bench.file("synthetic"), all, scrapes, bench.now_ms)?;
     let mut figures = Figures::new(
         "memory",
         format!("{series} active series, {scrapes} scrapes of each, 15 s apart (synthetic)"),

@@ -14,8 +14,12 @@ mod bodies;
 mod exposition;
 mod figures;
 mod http;
+mod logs;
+mod loki;
+mod lookups;
 mod memory;
 mod metrics;
+mod otlp;
 mod protobuf;
 mod query;
 mod random;
@@ -24,6 +28,9 @@ mod recording;
 mod remote_write;
 mod replay;
 mod server;
+mod templates;
+mod traces;
+mod train_ticket;
 
 use std::fs;
 use std::path::PathBuf;
@@ -79,9 +86,15 @@ enum Part {
     Memory,
     /// Range queries over a day, and those of dashboards over the recording
     Query,
+    /// TrainTicket's logs: speed and size
+    Logs,
+    /// TrainTicket's spans: speed and size
+    Traces,
+    /// Ids and rare words in 10 GB of logs and ten million spans
+    Lookups,
 }
 
-const PARTS: [Part; 3] = [Part::Metrics, Part::Memory, Part::Query];
+const PARTS: [Part; 6] = [Part::Metrics, Part::Memory, Part::Query, Part::Logs, Part::Traces, Part::Lookups];
 
 /// What the parts share.
 struct Bench {
@@ -143,6 +156,9 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Metrics => metrics::run(&mut bench)?,
             Part::Memory => memory::run(&mut bench)?,
             Part::Query => query::run(&mut bench)?,
+            Part::Logs => logs::run(&mut bench)?,
+            Part::Traces => traces::run(&mut bench)?,
+            Part::Lookups => lookups::run(&mut bench)?,
         }
     }
     bench.report.finish(options.json.as_deref(), options.record)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::figures::{Figures, Quantity, Wanted};
 use super::http::{Client, escape};
+use super::memory::Made;
 use super::remote_write::Samples;
 use super::server::{Kind, Server};
 use super::{Bench, memory, record, replay};
@@ -40,27 +41,24 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
 /// A day of a thousand series.
 fn synthetic(bench: &mut Bench) -> Result<()> {
     let (series, hours) = if bench.short { (200, 2) } else { (1000, 24) };
-    let samples = memory::generate(bench, "day", series, hours * 240, bench.now_ms / 15_000 * 15_000)?;
+    let all = (0..series).map(|target| Made::new(0, target)).collect();
+    let end_ms = bench.now_ms / 15_000 * 15_000;
+    let samples = memory::generate(&bench.file("day"), all, hours * 240, end_ms)?;
     let mut servers = start_all(bench, &samples)?;
     let mut figures = Figures::new(
         "query-day",
         format!("{hours} hours at 15 s of {series} series (synthetic): sum by (handler) (rate(http_requests_total[5m]))"),
     )
     .bar(TIME, Wanted::AtMost, 0.5, Some("prometheus"));
-    for (family, code) in [("http_requests_total", ""), ("rpc_client_requests_total", "code=\"200\"")] {
-        let asked = Asked {
-            source: String::new(),
-            query: format!("sum by (handler) (rate({family}{{{code}}}[5m]))"),
-            start_s: samples.first_ms / 1000,
-            end_s: samples.last_ms / 1000,
-            step_s: 15,
-        };
-        let times = ask_all(bench, &mut servers, &asked, &mut figures)?;
-        if code.is_empty() {
-            for (kind, times) in times {
-                times.into_iter().for_each(|time| figures.add(kind.name(), TIME, time));
-            }
-        }
+    let asked = Asked {
+        source: String::new(),
+        query: "sum by (handler) (rate(http_requests_total[5m]))".to_owned(),
+        start_s: samples.first_ms / 1000,
+        end_s: samples.last_ms / 1000,
+        step_s: 15,
+    };
+    for (kind, times) in ask_all(bench, &mut servers, &asked, &mut figures)? {
+        times.into_iter().for_each(|time| figures.add(kind.name(), TIME, time));
     }
     figures.report(&mut bench.report);
     stop_all(servers)

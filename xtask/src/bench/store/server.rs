@@ -64,7 +64,7 @@ pub(crate) struct Server {
 }
 
 /// How long a server may take over a request of the bench, such as a merge of everything.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Server {
     /// Starts it on what lies in `dir`, or on nothing.
@@ -198,10 +198,34 @@ impl Server {
         }
     }
 
+    /// Waits until it is done with what it has accepted: until its CPU time stands still for half a second. Others are
+    /// done when they have answered.
+    pub(crate) fn drained(&self) -> Result<()> {
+        if self.kind != Kind::Jaeger {
+            return Ok(());
+        }
+        let begin = Instant::now();
+        let mut before = self.cpu_s();
+        while begin.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = self.cpu_s();
+            if now - before < 0.015 {
+                return Ok(());
+            }
+            before = now;
+        }
+        bail!("{} does not come to rest", self.kind.name())
+    }
+
     /// Bytes on disk, as they are allocated, of what it keeps: without caches that it could make anew.
     pub(crate) fn disk_bytes(&self) -> Result<u64> {
-        let data = self.dir.join("data");
-        match self.kind {
+        Self::disk_bytes_of(self.kind, &self.dir)
+    }
+
+    /// The same of one that has ended.
+    pub(crate) fn disk_bytes_of(kind: Kind, dir: &Path) -> Result<u64> {
+        let data = dir.join("data");
+        match kind {
             Kind::VictoriaMetrics | Kind::VictoriaLogs => {
                 Ok(allocated(&data)? - allocated(&data.join("cache"))?)
             }

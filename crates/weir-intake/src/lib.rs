@@ -7,6 +7,11 @@
 
 pub mod compress;
 mod limits;
+mod names;
+pub mod record;
+mod refused;
+pub mod remote_write;
 pub mod wire;
 
 pub use limits::Limits;
+pub use refused::Refused;

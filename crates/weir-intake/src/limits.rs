@@ -14,6 +14,8 @@ pub struct Limits {
     pub label_name_bytes: usize,
     /// Bytes of one label's value.
     pub label_value_bytes: usize,
+    /// Distinct strings of one remote write 2.0 request.
+    pub symbols: usize,
     /// Bytes of one log line.
     pub line_bytes: usize,
     /// Bytes of all names and values of one log line's structured metadata.
@@ -32,6 +34,7 @@ impl Default for Limits {
             labels: 128,
             label_name_bytes: 1 << 10,
             label_value_bytes: 16 << 10,
+            symbols: 1 << 20,
             line_bytes: 256 << 10,
             line_metadata_bytes: 64 << 10,
             histogram_buckets: 16 << 10,

@@ -107,7 +107,11 @@ impl Histogram {
         for mut bucket in all.by_ref() {
             count += bucket.count;
             let mut linear = self.uses_custom_buckets();
-            if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
+            if linear {
+                if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
+                    bucket.lower = 0.0;
+                }
+            } else if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
                 linear = true;
                 bucket = self.one_sided(bucket);
             }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::bounds::upper_bound;
+use super::bounds::{coarser_index, upper_bound};
 use super::custom::add_on_common_bounds;
 use super::{Buckets, CUSTOM_SCHEMA, Histogram, ResetHint};
 
@@ -53,9 +53,9 @@ impl Histogram {
         }
         self.zero_count += sign * self.reconcile_zero_bucket(None, other);
         self.reduce_resolution(other.schema);
-        let (schema, threshold) = (self.schema, self.zero_threshold);
-        self.positive.merge(None, other.positive.reaching(other.schema, schema, threshold).indexed(), sign);
-        self.negative.merge(None, other.negative.reaching(other.schema, schema, threshold).indexed(), sign);
+        let [positive, negative] = other.outside(self.zero_threshold, self.schema);
+        self.positive.merge(None, positive.indexed(), sign);
+        self.negative.merge(None, negative.indexed(), sign);
         Ok(Joined { hints_collide, bounds_reconciled: false })
     }
 
@@ -139,20 +139,27 @@ impl Histogram {
         change(&mut self.sum);
         self.positive.counts.iter_mut().chain(&mut self.negative.counts).for_each(change);
     }
-}
 
-impl Buckets {
-    /// These buckets at schema `to`, without those that a bucket around zero of that threshold has taken in.
-    pub(super) fn reaching(&self, from: i32, to: i32, threshold: f64) -> Cow<'_, Self> {
-        let mut found = Cow::Borrowed(self);
-        let within = |index: i32| upper_bound(index, from) <= threshold;
-        if threshold > 0.0 && self.indexed().next().is_some_and(|(index, _)| within(index)) {
-            let outside = Self::from_indexed(self.indexed().skip_while(|&(index, _)| within(index)));
-            found = Cow::Owned(outside);
-        }
-        if from > to {
-            found.to_mut().coarsen(None, from, to);
-        }
-        found
+    /// The buckets above and below zero at a coarser schema, or the same, without those that a bucket around zero of that
+    /// threshold holds already.
+    ///
+    /// Where this one's own reaches less far, its buckets up to the threshold were added to it one by one; they must not
+    /// come back as part of a coarser one.
+    pub(super) fn outside(&self, threshold: f64, schema: i32) -> [Cow<'_, Buckets>; 2] {
+        let widened = self.zero_threshold < threshold;
+        let within = |&(index, _): &(i32, f64)| {
+            let coarse = upper_bound(coarser_index(index, self.schema, schema), schema);
+            coarse <= threshold || (widened && upper_bound(index, self.schema) <= threshold)
+        };
+        [&self.positive, &self.negative].map(|buckets| {
+            let mut found = Cow::Borrowed(buckets);
+            if threshold > 0.0 && buckets.indexed().next().is_some_and(|first| within(&first)) {
+                found = Cow::Owned(Buckets::from_indexed(buckets.indexed().skip_while(within)));
+            }
+            if self.schema > schema {
+                found.to_mut().coarsen(None, self.schema, schema);
+            }
+            found
+        })
     }
 }

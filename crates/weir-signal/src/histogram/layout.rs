@@ -164,13 +164,10 @@ impl Histogram {
         self.schema = schema;
     }
 
-    /// A copy at a coarser schema; whether it begins anew is unknown where buckets were merged.
+    /// A copy at a coarser schema.
     pub fn to_schema(&self, schema: i32) -> Self {
         let mut copy = self.clone();
         copy.reduce_resolution(schema);
-        if copy.schema != self.schema {
-            copy.reset_hint = super::ResetHint::Unknown;
-        }
         copy
     }
 }

@@ -39,12 +39,9 @@ impl Histogram {
         if threshold != self.zero_threshold || self.zero_count < zero_count {
             return true;
         }
-        [(&self.positive, &previous.positive), (&self.negative, &previous.negative)].into_iter().any(
-            |(current, before)| {
-                let before = before.reaching(previous.schema, self.schema, threshold);
-                shrank(current.indexed().peekable(), before.indexed())
-            },
-        )
+        let [positive, negative] = previous.outside(threshold, self.schema);
+        shrank(self.positive.indexed().peekable(), positive.indexed())
+            || shrank(self.negative.indexed().peekable(), negative.indexed())
     }
 }
 

@@ -66,17 +66,9 @@ impl HistogramSum {
             value.negative.coarsen(Some(&mut lost.negative), value.schema, other.schema);
             value.schema = other.schema;
         }
-        let (schema, threshold) = (value.schema, value.zero_threshold);
-        value.positive.merge(
-            Some(&mut lost.positive),
-            other.positive.reaching(other.schema, schema, threshold).indexed(),
-            1.0,
-        );
-        value.negative.merge(
-            Some(&mut lost.negative),
-            other.negative.reaching(other.schema, schema, threshold).indexed(),
-            1.0,
-        );
+        let [positive, negative] = other.outside(value.zero_threshold, value.schema);
+        value.positive.merge(Some(&mut lost.positive), positive.indexed(), 1.0);
+        value.negative.merge(Some(&mut lost.negative), negative.indexed(), 1.0);
         Ok(Joined { hints_collide, bounds_reconciled: false })
     }
 

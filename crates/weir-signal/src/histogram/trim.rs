@@ -120,10 +120,11 @@ fn kept_of_zero(bucket: Bucket, bound: f64, keep: Keep) -> (f64, f64) {
     let Bucket { lower, upper, count, .. } = bucket;
     let width = upper - lower;
     match keep {
+        // A bucket without width lies on the bound's lower side: it is dropped by the one, kept by the other.
         Keep::Below if bound <= lower => (0.0, 0.0),
-        Keep::Above if bound >= upper => (0.0, 0.0),
-        Keep::Below if bound >= upper => (count, f64::midpoint(lower, upper)),
         Keep::Above if bound <= lower => (count, f64::midpoint(lower, upper)),
+        Keep::Below if bound >= upper => (count, f64::midpoint(lower, upper)),
+        Keep::Above if bound >= upper => (0.0, 0.0),
         Keep::Below => (count * ((bound - lower) / width), f64::midpoint(lower, bound)),
         Keep::Above => (count * ((upper - bound) / width), f64::midpoint(bound, upper)),
     }

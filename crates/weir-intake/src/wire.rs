@@ -107,7 +107,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field; `None` at the end of the message.
-    #[inline]
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "as a call it costs more than what it does, and it is most of every decoder"
+    )]
     pub fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -127,6 +131,22 @@ impl<'a> Reader<'a> {
             _ => return Err(error(WireErrorKind::WireType)),
         };
         Ok(Some(Field { number: number as u32, value, offset, origin: self.origin, depth: self.depth }))
+    }
+
+    /// Skips the fields of length-delimited type (text, bytes, messages) that come next and have this `number`, of at most
+    /// 15. Their content is not looked at.
+    #[inline]
+    pub fn skip_run(&mut self, number: u32) -> Result<(), WireError> {
+        debug_assert!((1..16).contains(&number));
+        let tag = (number << 3 | 2) as u8;
+        while let Some((&first, rest)) = self.rest.split_first()
+            && first == tag
+        {
+            let mut ahead = Self { rest, ..*self };
+            ahead.delimited()?;
+            *self = ahead;
+        }
+        Ok(())
     }
 
     /// A message that follows its own length, as streams of messages are written; `None` at the end.

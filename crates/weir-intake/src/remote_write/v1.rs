@@ -65,13 +65,7 @@ fn series(
     // Senders write the labels first. Their bytes, as they stand, are what the series is known by.
     let whole = message.rest();
     let mut rest = message;
-    let mut ahead = message;
-    while let Some(field) = ahead.next()? {
-        if field.number != LABELS {
-            break;
-        }
-        rest = ahead;
-    }
+    rest.skip_run(LABELS)?;
     let labels = &whole[..whole.len() - rest.rest().len()];
     // What follows is looked at before anything is given to the sink: labels may stand there, too.
     let mut count = Count::default();

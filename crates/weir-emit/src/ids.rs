@@ -45,6 +45,11 @@ impl TraceId {
         (id != 0).then_some(Self(id))
     }
 
+    /// As a number.
+    pub fn number(self) -> u128 {
+        self.0
+    }
+
     /// As 32 hexadecimal digits.
     #[inline]
     pub fn hex(self) -> [u8; 32] {

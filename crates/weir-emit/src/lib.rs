@@ -20,3 +20,4 @@ pub mod metrics;
 pub mod process;
 mod queue;
 mod stamp;
+pub mod trail;

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use weir_emit::access::{AccessLog, Format, Settings, Target, Totals};
 use weir_emit::logging::Colour;
 use weir_emit::metrics::{Columns, Family, Registry};
+use weir_emit::trail::Trail;
 use weir_http::{BindError, mono_now};
 use weir_model::{AccessLogFormat, Model, RateLimit};
 
@@ -85,6 +86,16 @@ impl Gateway {
     /// Binds, starts one thread per worker and serves. Must be called within a runtime that drives control: name
     /// resolution and the echo service run on it.
     pub async fn start(model: Model, registry: Registry, workers: usize) -> Result<Self, GatewayError> {
+        Self::start_with_trail(model, registry, workers, None).await
+    }
+
+    /// The same, telling every request to a store in the same process.
+    pub async fn start_with_trail(
+        model: Model,
+        registry: Registry,
+        workers: usize,
+        trail: Option<Trail>,
+    ) -> Result<Self, GatewayError> {
         let workers = workers.max(1);
         let mut assembler = Assembler::new(&registry);
         if resolve::wants_echo(&model) {
@@ -102,7 +113,7 @@ impl Gateway {
                     .columns(Columns::Failure),
             )
             .series(&[]);
-        let shared = Arc::new(Shared::new(workers, &mut seed, assembler.unrouted(), failures));
+        let shared = Arc::new(Shared::new(workers, &mut seed, assembler.unrouted(), failures, trail));
         prepare_limits(&shared, &snapshot.model);
         let mut sockets = HashMap::new();
         for listener in snapshot.listeners() {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use weir_emit::metrics::Counter;
+use weir_emit::trail::Trail;
 use weir_traffic::{GcraTable, KeyHasher, Rng};
 
 use crate::live::RouteMetrics;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) copies_dropped: AtomicU64,
     /// Copies whose service did not answer them.
     pub(crate) copies_failed: AtomicU64,
+    /// The way to the store in the same process.
+    pub(crate) trail: Option<Trail>,
 }
 
 /// Cells of the table that holds all keyed limits: 18 bytes each, so 4.7 MB for a quarter of a million callers that are
@@ -31,7 +34,13 @@ pub(crate) struct Shared {
 const LIMIT_CELLS: usize = 1 << 18;
 
 impl Shared {
-    pub(crate) fn new(workers: usize, rng: &mut Rng, unrouted: RouteMetrics, failures: Counter) -> Self {
+    pub(crate) fn new(
+        workers: usize,
+        rng: &mut Rng,
+        unrouted: RouteMetrics,
+        failures: Counter,
+        trail: Option<Trail>,
+    ) -> Self {
         Self {
             workers,
             limits: OnceLock::new(),
@@ -41,6 +50,7 @@ impl Shared {
             tunnels: AtomicU32::new(0),
             copies_dropped: AtomicU64::new(0),
             copies_failed: AtomicU64::new(0),
+            trail,
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use weir_emit::access::AccessBuffer;
 use weir_emit::metrics;
+use weir_emit::trail::{Sampler, TrailBuffer};
 use weir_http::{mono_now, wall_now};
 use weir_model::{Mono, Wall};
 use weir_traffic::{Cursor, Rng};
@@ -65,6 +66,9 @@ pub(crate) struct Worker {
     pub(crate) pools: RefCell<Pools>,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) access: RefCell<AccessBuffer>,
+    /// What goes to the store in the same process, where there is one.
+    pub(crate) trail: Option<RefCell<TrailBuffer>>,
+    sampler: Cell<Sampler>,
     pub(crate) copies: Cell<u32>,
     published: RefCell<Published>,
     cursors: RefCell<Vec<Cursor>>,
@@ -94,6 +98,19 @@ impl Worker {
     /// Whether access records are written at all.
     pub(crate) fn logs_requests(&self) -> bool {
         self.published.borrow().logs_requests
+    }
+
+    /// Whether the span of the next request is kept.
+    pub(crate) fn chooses_span(&self) -> bool {
+        let mut sampler = self.sampler.get();
+        let chosen = sampler.choose();
+        self.sampler.set(sampler);
+        chosen
+    }
+
+    /// Whether every request is told to the store.
+    pub(crate) fn keeps_logs(&self) -> bool {
+        self.shared.trail.as_ref().is_some_and(|trail| trail.keeps().logs)
     }
 
     pub(crate) fn published(&self) -> Published {
@@ -183,8 +200,11 @@ pub(crate) fn run(
         // Polls the operating system after so many tasks: with many ready connections fewer calls, each with more to say.
         .event_interval(61)
         .build_local(tokio::runtime::LocalOptions::default())?;
+    let spans_ppm = shared.trail.as_ref().map_or(0, |trail| trail.keeps().spans_ppm);
     let worker = Rc::new(Worker {
         index,
+        trail: shared.trail.as_ref().map(|trail| RefCell::new(trail.buffer())),
+        sampler: Cell::new(Sampler::new(spans_ppm, seed)),
         shared,
         metrics,
         pools: RefCell::default(),
@@ -226,8 +246,12 @@ async fn serve(worker: Rc<Worker>, mut inbox: mpsc::Receiver<Order>) {
                 }
             },
             _ = sweep.tick() => tick(&worker),
-            _ = flush.tick(), if worker.logs_requests() => {
-                worker.access.borrow_mut().flush_if_older(mono_now());
+            _ = flush.tick(), if worker.logs_requests() || worker.trail.is_some() => {
+                let now = mono_now();
+                worker.access.borrow_mut().flush_if_older(now);
+                if let Some(trail) = &worker.trail {
+                    trail.borrow_mut().flush_if_older(now);
+                }
             }
         }
     }

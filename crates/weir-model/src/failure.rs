@@ -192,6 +192,9 @@ impl Blame {
 }
 
 impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Head, Self::Route, Self::Connect, Self::Send, Self::Wait, Self::Body];
+
     /// The word in logs and metrics.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,1 +1,34 @@
-//! Takes telemetry in by every protocol, and answers the HTTP interfaces that dashboards ask.
+//! Remember: takes telemetry in by every protocol, fetches it from those that offer it, and answers queries.
+//!
+//! ```text
+//!  http/    ─► who is it? ─► receive/ ─► weir-intake ─► sink ─► store        (OTLP, remote write, Loki, Zipkin, Jaeger)
+//!           └─►           ─► query/   ─► weir-…ql    ─► source ◄─ store      (Prometheus, Loki, Jaeger, Tempo)
+//!  grpc/    ─► who is it? ─► receive/                                         (OTLP, Jaeger)
+//!  udp/                   ─► receive/                                         (Jaeger)
+//!  scrape/  ─► targets    ─► weir-intake ─► sink ─► store
+//!  own/     ─► what the gateway says of itself ─► sink ─► store
+//! ```
+//!
+//! Invariants:
+//! * A tenant is told by who the caller proved to be, never by a header that anybody can set.
+//! * Nothing is acknowledged before the store says that it is on disk; UDP, scrapes and the gateway's own telemetry are
+//!   not acknowledged.
+//! * What is refused is answered in its protocol's own words, counted by reason, and nothing of a payload that could not
+//!   be read is kept.
+//! * A query runs within a budget, on threads of its own, and ends when nobody waits for it.
+//!
+//! Deliberately unknown here: how bytes are laid out on disk, what the gateway does, how configuration is written.
+
+mod caller;
+mod engine;
+mod http;
+mod query;
+mod receive;
+mod scrape;
+mod server;
+mod tls;
+
+pub use caller::{Caller, Guard, GuardError};
+pub use engine::{Engine, QueryEnd};
+pub use server::{Server, StartError};
+pub use tls::TlsError;

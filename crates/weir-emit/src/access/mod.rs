@@ -17,6 +17,8 @@ mod totals;
 mod writer;
 
 pub use json::encode_json;
+#[cfg(test)]
+pub(crate) use record::samples;
 pub use record::{Record, Reuse, Timings};
 pub use text::encode_text;
 pub use totals::{Counts, Totals};

@@ -99,13 +99,13 @@ impl<'a> Record<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     use weir_model::{FailureKind, Phase};
 
     use super::*;
 
     /// A plain request that went well.
-    pub(in crate::access) fn good() -> Record<'static> {
+    pub(crate) fn good() -> Record<'static> {
         Record {
             at: Wall(1_795_521_667_123_456_789),
             request_id: b"00112233445566778899aabbccddeeff",
@@ -137,7 +137,7 @@ pub(super) mod samples {
     }
 
     /// One that no endpoint took.
-    pub(in crate::access) fn failed() -> Record<'static> {
+    pub(crate) fn failed() -> Record<'static> {
         Record {
             status: 503,
             connection: Some(Reuse::New),
@@ -149,7 +149,7 @@ pub(super) mod samples {
     }
 
     /// The longest that can be, for a byte that escaping makes longest.
-    pub(in crate::access) fn longest(bytes: &[u8]) -> Record<'_> {
+    pub(crate) fn longest(bytes: &[u8]) -> Record<'_> {
         let name = std::str::from_utf8(bytes).unwrap();
         Record {
             at: Wall(u64::MAX),

@@ -86,6 +86,10 @@ pub(crate) struct Ids {
     pub(crate) request: RequestId,
     /// What is sent upstream.
     pub(crate) trace: TraceParent,
+    /// The span that the request came from; 0 where it brought none.
+    pub(crate) parent: u64,
+    /// Whether Weir keeps its own span of this request.
+    pub(crate) keeps_span: bool,
 }
 
 /// Moments of the exchange.

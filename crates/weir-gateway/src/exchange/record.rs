@@ -2,6 +2,7 @@
 
 use weir_emit::access::{Record, Reuse, Timings};
 use weir_emit::metrics::Column;
+use weir_emit::trail::SpanIds;
 use weir_head::Version;
 use weir_http::mono_now;
 use weir_model::Mono;
@@ -37,7 +38,15 @@ pub(super) fn finish(
     if let Some(failure) = &seen.failure {
         metrics.add(&worker.shared.failures, Column::failure(failure), 1);
     }
-    if !worker.logs_requests() || met.route.is_some_and(|route| !route.hot.is_logged) {
+    let is_logged = met.route.is_none_or(|route| route.hot.is_logged);
+    let to_log = is_logged && worker.logs_requests();
+    let span = ids.as_ref().filter(|ids| ids.keeps_span).map(|ids| SpanIds {
+        trace: ids.trace.trace_id().number(),
+        span: ids.trace.span_id(),
+        parent: ids.parent,
+    });
+    let to_store = span.is_some() || (is_logged && worker.keeps_logs());
+    if !to_log && !to_store {
         return;
     }
     seen.bytes_in = up.body_bytes;
@@ -78,5 +87,10 @@ pub(super) fn finish(
         connection: (seen.tries > 0).then_some(if seen.reused { Reuse::Reused } else { Reuse::New }),
         failure: seen.failure,
     };
-    worker.access.borrow_mut().record(&record, now);
+    if to_log {
+        worker.access.borrow_mut().record(&record, now);
+    }
+    if to_store && let Some(trail) = &worker.trail {
+        trail.borrow_mut().record(&record, span, now);
+    }
 }

@@ -119,9 +119,12 @@ fn name(worker: &Worker, exchange: &mut Exchange) {
         _ => None,
     };
     drop(parents);
+    let keeps_span = worker.chooses_span();
+    // Whoever began a trace decides whether services record their part. Where that is Weir, they do what it does; its
+    // own part is always its own choice, so that no caller can make it record more than its share.
     let trace = match parent {
         Some(parent) => parent.child(span),
-        None => TraceParent::begin([rng.next_u64(), rng.next_u64()], span, false),
+        None => TraceParent::begin([rng.next_u64(), rng.next_u64()], span, keeps_span),
     };
     if parent.is_none() {
         // A state without a valid parent belongs to nothing (Trace Context, section 3.3).
@@ -129,7 +132,8 @@ fn name(worker: &Worker, exchange: &mut Exchange) {
     } else {
         exchange.request.fields.remove_known(Known::Traceparent);
     }
-    exchange.ids = Some(Ids { request, trace });
+    let parent = parent.map_or(0, TraceParent::span_id);
+    exchange.ids = Some(Ids { request, trace, parent, keeps_span });
 }
 
 /// The route in force for this request.

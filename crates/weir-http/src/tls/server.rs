@@ -74,6 +74,11 @@ impl ServerTlsConfig {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+
+    /// What rustls itself is told, for servers that are not on the data path and bring their own connections.
+    pub fn rustls(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.rustls)
+    }
 }
 
 /// The keys that session tickets are sealed with. They rotate every six hours; a ticket lives twice as long. The

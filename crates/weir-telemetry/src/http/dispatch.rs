@@ -1,0 +1,69 @@
+//! From a request to the interface that answers it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use super::{Answer, Asked, route, text};
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::{query, receive};
+
+/// A query's form is no longer than this.
+const FORM_BYTES_MAX: usize = 1 << 20;
+
+/// Answers a request of a caller that is known.
+pub(super) async fn dispatch(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    request: Request<Incoming>,
+    stop: watch::Receiver<bool>,
+) -> Answer {
+    let path = request.uri().path().to_owned();
+    let asked = route(request.method(), &path);
+    let allowed = match asked {
+        Asked::Unknown => {
+            return text(404, format!("nothing is known at {path}; `docs/telemetry.md` lists what is\n"));
+        }
+        Asked::WrongMethod => return text(405, format!("{} is not for {path}\n", request.method())),
+        Asked::Ready => return text(200, "ready\n"),
+        Asked::Prometheus(_) | Asked::Loki(_) | Asked::Jaeger(_) | Asked::Tempo(_) => caller.may_read(),
+        _ => caller.may_write(),
+    };
+    if !allowed {
+        return text(403, "this caller may not do that; see `may` in `store.access`\n");
+    }
+    if asked == Asked::Loki("tail") {
+        return query::loki::tail(engine, caller, request, stop);
+    }
+    let reads = matches!(asked, Asked::Prometheus(_) | Asked::Loki(_) | Asked::Jaeger(_) | Asked::Tempo(_));
+    let bytes_max = if reads { FORM_BYTES_MAX } else { engine.settings().limits.payload_bytes as usize };
+    let (parts, body) = match whole_body(request, bytes_max).await {
+        Ok(whole) => whole,
+        Err(refused) => return refused,
+    };
+    match asked {
+        Asked::Prometheus(rest) => query::prometheus::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Loki(rest) => query::loki::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Jaeger(rest) => query::jaeger::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Tempo(rest) => query::tempo::answer(engine, caller, rest, &parts, &body).await,
+        other => receive::http::answer(engine, caller, other, &parts, body).await,
+    }
+}
+
+/// The body, as far as it is not too large.
+async fn whole_body(request: Request<Incoming>, bytes_max: usize) -> Result<(Parts, Bytes), Answer> {
+    let (parts, body) = request.into_parts();
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok((parts, collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(text(413, format!("the body is larger than {bytes_max} bytes; send less at once\n")))
+        }
+        Err(error) => Err(text(400, format!("the body could not be read: {error}\n"))),
+    }
+}

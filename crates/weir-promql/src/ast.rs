@@ -118,8 +118,10 @@ pub struct Number {
 /// A text.
 #[derive(Debug, Clone)]
 pub struct StringLiteral {
-    /// What it says, without quotes and escapes.
+    /// What it says, without quotes and escapes; where that is no UTF-8, with U+FFFD in its place.
     pub value: Box<str>,
+    /// What it says in bytes, where that is no UTF-8 (`"\xff"`). It is no name of a label then.
+    pub bytes: Option<Box<[u8]>>,
     /// Where it stands.
     pub span: Span,
 }

@@ -10,8 +10,17 @@
 pub mod ast;
 pub mod eval;
 pub mod functions;
-pub mod memory;
 
+mod check;
 mod duration;
+mod lex;
+mod number;
+mod parse;
+mod print;
 
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use parse::{
+    Options, ParseError, SequenceValue, TEXT_BYTES_MAX, VALUES_MAX, parse, parse_labels, parse_selector,
+    parse_series_description,
+};
+pub use print::{pretty, print};

@@ -479,12 +479,7 @@ impl AggregateOp {
     pub fn has_param(self) -> bool {
         matches!(
             self,
-            Self::BottomK
-                | Self::TopK
-                | Self::CountValues
-                | Self::Quantile
-                | Self::LimitK
-                | Self::LimitRatio
+            Self::BottomK | Self::TopK | Self::CountValues | Self::Quantile | Self::LimitK | Self::LimitRatio
         )
     }
 

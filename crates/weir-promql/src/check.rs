@@ -204,8 +204,7 @@ impl Checker<'_> {
     fn info_labels(&self, labels: &mut Expr, call: Span) -> Result<()> {
         let (found, span) = (labels.value_type(), labels.span());
         if found != ValueType::Vector {
-            let message =
-                format!("expected type instant vector in call to function \"info\", got {found}");
+            let message = format!("expected type instant vector in call to function \"info\", got {found}");
             return self.error(call, message);
         }
         match labels {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use weir_signal::{MatchOp, Matcher, METRIC_NAME, go_g};
+use weir_signal::{METRIC_NAME, MatchOp, Matcher, go_g};
 
 use crate::ast::{
     Aggregate, At, Binary, Cardinality, Duration, DurationExpr, Expr, Extension, MatrixSelector, Number,
@@ -319,10 +319,7 @@ fn offset(out: &mut fmt::Formatter<'_>, offset: Option<&Duration>) -> fmt::Resul
     offset.map_or(Ok(()), |offset| write!(out, " offset {offset}"))
 }
 
-fn list(
-    out: &mut fmt::Formatter<'_>,
-    items: impl Iterator<Item = impl fmt::Display>,
-) -> fmt::Result {
+fn list(out: &mut fmt::Formatter<'_>, items: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {
     for (at, item) in items.enumerate() {
         if at > 0 {
             out.write_str(", ")?;

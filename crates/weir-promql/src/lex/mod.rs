@@ -318,9 +318,9 @@ impl<'a> Lexer<'a> {
         }
         self.skip_while(is_alpha);
         match Keyword::find(&self.text[self.start..self.at]) {
-            Some(kind @ Kind::Function(Function::Step | Function::Range | Function::MaxOf | Function::MinOf)) => {
-                Some(kind)
-            }
+            Some(
+                kind @ Kind::Function(Function::Step | Function::Range | Function::MaxOf | Function::MinOf),
+            ) => Some(kind),
             _ => None,
         }
     }

@@ -78,8 +78,10 @@ pub(crate) fn unquote(quoted: &str) -> Vec<u8> {
             'U' => (9, 1, 16),
             _ => (letter.len_utf8(), 0, 0),
         };
-        let value =
-            rest.get(skip..length).and_then(|digits| u32::from_str_radix(digits, base.max(2)).ok()).unwrap_or(0);
+        let value = rest
+            .get(skip..length)
+            .and_then(|digits| u32::from_str_radix(digits, base.max(2)).ok())
+            .unwrap_or(0);
         match letter {
             'a' => said.push(7),
             'b' => said.push(8),

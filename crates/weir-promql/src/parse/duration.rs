@@ -5,8 +5,7 @@ use crate::ast::{BinaryOp, DurationExpr, Number, Span, UnaryOp};
 use crate::duration::is_out_of_range;
 use crate::lex::{Function, Kind};
 
-const OFFSET: Expected =
-    Expected { context: "offset", expected: "number, duration, step(), or range()" };
+const OFFSET: Expected = Expected { context: "offset", expected: "number, duration, step(), or range()" };
 
 /// A duration and how deep it is.
 type Tree = (DurationExpr, usize);

@@ -13,19 +13,26 @@ use crate::number::parse_number;
 pub const VALUES_MAX: usize = 1 << 20;
 
 /// What a series has at one time.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SequenceValue {
-    /// `_`: nothing.
-    Omitted,
-    /// `1.5`; `stale` is the staleness marker.
-    Float(f64),
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SequenceValue {
+    /// `_`: nothing, and the rest does not count.
+    pub omitted: bool,
+    /// `1.5`; `stale` is the staleness marker. It does not count where there is a histogram.
+    pub value: f64,
     /// `{{schema:0 count:1}}`
-    Histogram {
-        /// What was described.
-        histogram: Arc<Histogram>,
-        /// Whether it says `counter_reset_hint`: then the hint counts where values are compared.
-        has_reset_hint: bool,
-    },
+    pub histogram: Option<Arc<Histogram>>,
+    /// Whether the histogram says `counter_reset_hint`: then the hint counts where values are compared.
+    pub reset_hint_set: bool,
+}
+
+impl SequenceValue {
+    fn float(value: f64) -> Self {
+        Self { value, ..Self::default() }
+    }
+
+    fn histogram(histogram: Histogram, reset_hint_set: bool) -> Self {
+        Self { histogram: Some(Arc::new(histogram)), reset_hint_set, ..Self::default() }
+    }
 }
 
 /// A histogram, and whether its hint was given.
@@ -50,7 +57,7 @@ impl Parser<'_> {
             Kind::Blank => {
                 self.advance()?;
                 let times = self.times()?.unwrap_or(1);
-                self.repeat(values, times, SequenceValue::Omitted)
+                self.repeat(values, times, SequenceValue { omitted: true, ..SequenceValue::default() })
             }
             Kind::OpenHistogram => self.sequence_histograms(values),
             _ => self.sequence_floats(values),
@@ -74,13 +81,13 @@ impl Parser<'_> {
             let Some(times) = self.times()? else { return self.unexpected("series values", "") };
             self.check_room(values, times.saturating_add(1))?;
             for _ in 0..=times {
-                values.push(SequenceValue::Float(value));
+                values.push(SequenceValue::float(value));
                 value += step;
             }
             return Ok(());
         }
         let times = self.times()?.map_or(1, |times| times.saturating_add(1));
-        self.repeat(values, times, SequenceValue::Float(value))
+        self.repeat(values, times, SequenceValue::float(value))
     }
 
     /// `{{…}}`, `{{…}}x3`, `{{…}}+{{…}}x3`
@@ -88,8 +95,7 @@ impl Parser<'_> {
         let (mut histogram, has_reset_hint) = self.histogram()?;
         let Kind::Op(op @ (BinaryOp::Add | BinaryOp::Sub)) = self.token.kind else {
             let times = self.times()?.map_or(1, |times| times.saturating_add(1));
-            let histogram = Arc::new(histogram);
-            return self.repeat(values, times, SequenceValue::Histogram { histogram, has_reset_hint });
+            return self.repeat(values, times, SequenceValue::histogram(histogram, has_reset_hint));
         };
         self.advance()?;
         if self.token.kind != Kind::OpenHistogram {
@@ -99,7 +105,7 @@ impl Parser<'_> {
         let (step, has_reset_hint) = self.histogram()?;
         let Some(times) = self.times()? else { return self.unexpected("series values", "") };
         self.check_room(values, times.saturating_add(1))?;
-        values.push(SequenceValue::Histogram { histogram: Arc::new(histogram.clone()), has_reset_hint });
+        values.push(SequenceValue::histogram(histogram.clone(), has_reset_hint));
         for _ in 0..times {
             if histogram.schema > step.schema {
                 let (from, to) = (step.schema, histogram.schema);
@@ -113,17 +119,12 @@ impl Parser<'_> {
             if let Err(error) = joined {
                 return self.error(self.token.span, error.to_string());
             }
-            values.push(SequenceValue::Histogram { histogram: Arc::new(histogram.clone()), has_reset_hint });
+            values.push(SequenceValue::histogram(histogram.clone(), has_reset_hint));
         }
         Ok(())
     }
 
-    fn repeat(
-        &self,
-        values: &mut Vec<SequenceValue>,
-        times: usize,
-        value: SequenceValue,
-    ) -> Result<()> {
+    fn repeat(&self, values: &mut Vec<SequenceValue>, times: usize, value: SequenceValue) -> Result<()> {
         self.check_room(values, times)?;
         values.resize(values.len() + times, value);
         Ok(())

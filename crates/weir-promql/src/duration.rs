@@ -62,8 +62,9 @@ pub fn format_duration(millis: i64) -> String {
     for (unit, length) in UNITS {
         let length = length.unsigned_abs();
         let needs_exact = matches!(unit, "y" | "w");
-        if left >= length && !(needs_exact && left % length != 0) {
-            text.push_str(&format!("{}{unit}", left / length));
+        if left >= length && (!needs_exact || left.is_multiple_of(length)) {
+            text.push_str(&(left / length).to_string());
+            text.push_str(unit);
             left %= length;
         }
     }

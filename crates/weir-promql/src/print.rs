@@ -269,17 +269,15 @@ impl fmt::Display for Operator<'_> {
             list(out, matching.include.iter().map(|name| label(name)))?;
             out.write_str(")")?;
         }
-        match (matching.fill_left, matching.fill_right) {
-            (Some(left), Some(right)) if left == right => write!(out, " fill ({})", go_g(left)),
-            (left, right) => {
-                for (side, value) in [("left", left), ("right", right)] {
-                    if let Some(value) = value {
-                        write!(out, " fill_{side} ({})", go_g(value))?;
-                    }
-                }
-                Ok(())
-            }
+        let (left, right) = (matching.fill_left.map(go_g), matching.fill_right.map(go_g));
+        let (left, right) = (left.map(|value| value.to_string()), right.map(|value| value.to_string()));
+        if let Some(both) = left.as_ref().filter(|&left| Some(left) == right.as_ref()) {
+            return write!(out, " fill ({both})");
         }
+        if let Some(left) = left {
+            write!(out, " fill_left ({left})")?;
+        }
+        right.map_or(Ok(()), |right| write!(out, " fill_right ({right})"))
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Lexer<'a> {
             Mode::Duration => self.duration(),
             Mode::Values => self.values(),
             Mode::Histogram => self.histogram(),
-            Mode::AfterHistogram => self.after_histogram(),
+            Mode::AfterHistogram => Ok(self.after_histogram()),
             Mode::Buckets => self.buckets(),
         }?;
         Ok(Token { kind, span: Span::new(self.start, self.at) })

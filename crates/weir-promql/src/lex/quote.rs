@@ -117,7 +117,7 @@ pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
             push_escaped(&mut quoted, character, '"');
         }
         for byte in chunk.invalid() {
-            quoted.push_str(&format!("\\x{byte:02x}"));
+            push_hex(&mut quoted, 'x', 2, u32::from(*byte));
         }
     }
     quoted.push('"');
@@ -148,15 +148,17 @@ fn push_escaped(out: &mut String, character: char, quote: char) {
         }
         ' '..='~' => out.push(character),
         _ if is_printable(character) => out.push(character),
-        _ => {
-            let code = u32::from(character);
-            out.push_str(&match code {
-                0..0x80 => format!("\\x{code:02x}"),
-                0x80..0x1_0000 => format!("\\u{code:04x}"),
-                _ => format!("\\U{code:08x}"),
-            });
-        }
+        '\0'..'\u{80}' => push_hex(out, 'x', 2, character.into()),
+        '\u{80}'..'\u{10000}' => push_hex(out, 'u', 4, character.into()),
+        _ => push_hex(out, 'U', 8, character.into()),
     }
+}
+
+/// `\x1f`
+fn push_hex(out: &mut String, letter: char, digits: usize, code: u32) {
+    out.extend(['\\', letter]);
+    let hex = format!("{code:0digits$x}");
+    out.push_str(&hex);
 }
 
 /// Whether a character can be seen (letters, marks, numbers, punctuation, symbols): what the standard library's debug form

@@ -64,14 +64,14 @@ impl Lexer<'_> {
         })
     }
 
-    pub(super) fn after_histogram(&mut self) -> Result<Kind, ParseError> {
+    pub(super) fn after_histogram(&mut self) -> Kind {
         self.start = self.at;
         self.mode = Mode::Values;
-        Ok(match self.bump() {
+        match self.bump() {
             Some('+') => Kind::Op(BinaryOp::Add),
             Some('-') => Kind::Op(BinaryOp::Sub),
             _ => Kind::Times,
-        })
+        }
     }
 
     pub(super) fn buckets(&mut self) -> Result<Kind, ParseError> {

@@ -60,9 +60,9 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(text: &str, span: Span, message: String) -> Self {
-        let before = &text.as_bytes()[..text.len().min(span.start as usize)];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + usize::from(!text.is_empty());
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let before = text.get(..span.start as usize).unwrap_or(text);
+        let line = before.matches('\n').count() + usize::from(!text.is_empty());
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Self { span, line: line as u32, column: (before.len() - line_start + 1) as u32, message }
     }
 }

@@ -188,8 +188,7 @@ impl Parser<'_> {
         let mut given: Vec<Descriptor> = Vec::new();
         let (mut offset, mut negative_offset) = (0, 0);
         self.advance()?;
-        loop {
-            let Kind::Descriptor(descriptor) = self.token.kind else { break };
+        while let Kind::Descriptor(descriptor) = self.token.kind {
             if given.contains(&descriptor) {
                 let message = format!("duplicate key \"{}\" in histogram", descriptor.as_str());
                 return self.error(self.token.span, message);

@@ -134,6 +134,11 @@ impl FileWriter {
         self.named.push((tag, place));
     }
 
+    /// How many bytes wait for [`FileWriter::take`].
+    pub fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
     /// What was written since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         self.taken += self.out.len() as u64;

@@ -8,8 +8,12 @@
 //! * No length is believed before it is checked, and damaged bytes give an error that names file and place.
 
 pub mod frame;
+pub mod histograms;
+pub mod index;
+pub mod logs;
 pub mod pack;
 pub mod read;
+pub mod series;
 pub mod strings;
 pub mod times;
 pub mod values;

@@ -1,0 +1,240 @@
+//! Pages of blocks: the unit that is read, checked and unpacked at once.
+//!
+//! A block is at most [`ROW_SAMPLES_MAX`] samples of one series. Blocks of neighbouring series lie in one page, column by
+//! column, so that what they have in common is packed away; a page is full at about [`PAGE_BYTES`], so that reading one
+//! series decodes little of others.
+//!
+//! ```text
+//! number of the first series, count of blocks
+//! packed: a byte each: codec of values (5 bits), whether starts and histograms follow, whether it goes on with the
+//!         series of the block before
+//! packed: varints each: number of the column of times
+//! packed: varints of those whose length is not plain from their codec: light bytes; where the codec has any: dense bytes
+//! packed: light bytes, one block after the other
+//! dense bytes, one block after the other: they are entropy-coded already
+//! ```
+
+use std::ops::Range;
+
+use super::ROW_SAMPLES_MAX;
+use super::extras;
+use super::samples::Samples;
+use crate::frame::Damage;
+use crate::pack::{Effort, Packer, Unpacker};
+use crate::values::{self, Codec};
+use crate::varint::{Cursor, put_u64};
+
+/// A page is closed when light and dense bytes together are as long.
+pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+/// And when it has as many blocks, however short.
+pub(crate) const PAGE_ROWS_MAX: usize = 2048;
+/// What damaged lengths can claim at most.
+const LIGHT_BYTES_MAX: usize = 64 << 20;
+
+const CODEC_BITS: u8 = 0x1f;
+const HAS_EXTRAS: u8 = 0x40;
+const GOES_ON: u8 = 0x80;
+
+/// Builds pages.
+pub(crate) struct PageWriter {
+    effort: Effort,
+    packer: Packer,
+    encoder: values::Encoder,
+    first_series: u32,
+    last_series: Option<u32>,
+    heads: Vec<u8>,
+    times: Vec<u8>,
+    lengths: Vec<u8>,
+    light: Vec<u8>,
+    dense: Vec<u8>,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+/// A finished page and what the directory says of it.
+pub(crate) struct Page {
+    pub(crate) first_series: u32,
+    pub(crate) last_series: u32,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+    pub(crate) body: Vec<u8>,
+}
+
+impl PageWriter {
+    pub(crate) fn new(effort: Effort) -> Self {
+        Self {
+            effort,
+            packer: Packer::of(effort),
+            encoder: values::Encoder::new(effort),
+            first_series: 0,
+            last_series: None,
+            heads: Vec::new(),
+            times: Vec::new(),
+            lengths: Vec::new(),
+            light: Vec::new(),
+            dense: Vec::new(),
+            from_ms: i64::MAX,
+            to_ms: i64::MIN,
+        }
+    }
+
+    /// Adds a block: the samples of `range`, whose times are column `times`.
+    pub(crate) fn push(&mut self, series: u32, times: u32, samples: &Samples, range: Range<usize>) {
+        let (light, dense) = (self.light.len(), self.dense.len());
+        let codec = self.encoder.encode(&samples.values[range.clone()], &mut self.light, &mut self.dense);
+        let mut head = codec.as_u8();
+        debug_assert!(head & !CODEC_BITS == 0);
+        match self.last_series {
+            None => self.first_series = series,
+            Some(last) if last == series => head |= GOES_ON,
+            Some(last) => debug_assert_eq!(last + 1, series, "series are numbered without gaps"),
+        }
+        self.last_series = Some(series);
+        if extras::write(samples, range.clone(), self.effort, &mut self.light) {
+            head |= HAS_EXTRAS;
+        }
+        if head & HAS_EXTRAS != 0 || codec.has_length() {
+            put_u64(&mut self.lengths, (self.light.len() - light) as u64);
+        }
+        if codec.has_dense() {
+            put_u64(&mut self.lengths, (self.dense.len() - dense) as u64);
+        }
+        self.heads.push(head);
+        put_u64(&mut self.times, u64::from(times));
+        for &time in &samples.times[range] {
+            self.from_ms = self.from_ms.min(time);
+            self.to_ms = self.to_ms.max(time);
+        }
+    }
+
+    /// The page, once it is full; `flush` where it need not be.
+    pub(crate) fn take_page(&mut self, flush: bool) -> Option<Page> {
+        let full = self.light.len() + self.dense.len() >= PAGE_BYTES || self.heads.len() >= PAGE_ROWS_MAX;
+        let last_series = self.last_series?;
+        if !(full || flush) {
+            return None;
+        }
+        let mut body = Vec::with_capacity(self.dense.len() + self.light.len() / 2 + 64);
+        put_u64(&mut body, u64::from(self.first_series));
+        put_u64(&mut body, self.heads.len() as u64);
+        for column in [&mut self.heads, &mut self.times, &mut self.lengths, &mut self.light] {
+            self.packer.pack(column, &mut body);
+            column.clear();
+        }
+        body.append(&mut self.dense);
+        let page = Page {
+            first_series: self.first_series,
+            last_series,
+            from_ms: self.from_ms,
+            to_ms: self.to_ms,
+            body,
+        };
+        (self.last_series, self.from_ms, self.to_ms) = (None, i64::MAX, i64::MIN);
+        Some(page)
+    }
+}
+
+/// A block within a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) series: u32,
+    pub(crate) times: u32,
+    pub(crate) codec: Codec,
+    pub(crate) has_extras: bool,
+    light: Range<usize>,
+    dense: Range<usize>,
+}
+
+/// A page that was read. Its memory is used again for the next one.
+#[derive(Default)]
+pub(crate) struct PageReader {
+    unpacker: Unpacker,
+    column: Vec<u8>,
+    times: Vec<u32>,
+    light: Vec<u8>,
+    dense: Vec<u8>,
+    rows: Vec<Row>,
+}
+
+impl PageReader {
+    /// Takes a page apart.
+    pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Damage> {
+        let Self { unpacker, column, times, light, dense, rows } = self;
+        rows.clear();
+        times.clear();
+        let mut cursor = Cursor::new(body);
+        let first_series = cursor.length(u32::MAX as usize)? as u32;
+        let count = cursor.length(PAGE_ROWS_MAX)?;
+        let mut heads = Vec::new();
+        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX, &mut heads)?;
+        if heads.len() != count {
+            return Err(cursor.damage("a page has another number of blocks than it says"));
+        }
+        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 5, column)?;
+        let mut numbers = Cursor::new(column);
+        for _ in 0..count {
+            let number = numbers.length(u32::MAX as usize);
+            times.push(number.map_err(|_| cursor.damage("a page has damaged columns of times"))? as u32);
+        }
+        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 10, column)?;
+        unpacker.unpack(&mut cursor, LIGHT_BYTES_MAX, light)?;
+        dense.clear();
+        dense.extend_from_slice(cursor.rest());
+        let mut lengths = Cursor::new(column);
+        let (mut series, mut light_at, mut dense_at) = (first_series, 0, 0);
+        for (index, (&head, &times)) in heads.iter().zip(times.iter()).enumerate() {
+            let bad = |what| Damage { at: cursor.at(), what };
+            if index > 0 && head & GOES_ON == 0 {
+                series = series.checked_add(1).ok_or(bad("a page has too many series"))?;
+            }
+            let codec = Codec::from_u8(head & CODEC_BITS).ok_or(bad("a block has an unknown codec"))?;
+            let has_extras = head & HAS_EXTRAS != 0;
+            let wrong = |_| bad("the lengths of blocks are wrong");
+            let length = if has_extras || codec.has_length() {
+                lengths.length(light.len() - light_at).map_err(wrong)?
+            } else {
+                codec.plain_length(&light[light_at..]).map_err(wrong)?
+            };
+            let light = light_at..light_at + length;
+            light_at = light.end;
+            let length =
+                if codec.has_dense() { lengths.length(dense.len() - dense_at).map_err(wrong)? } else { 0 };
+            let dense = dense_at..dense_at + length;
+            dense_at = dense.end;
+            rows.push(Row { series, times, codec, has_extras, light, dense });
+        }
+        if light_at != light.len() || dense_at != dense.len() || !lengths.is_empty() {
+            return Err(cursor.damage("the lengths of blocks are wrong"));
+        }
+        Ok(())
+    }
+
+    /// Its blocks, ascending by series.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The blocks of one series.
+    pub(crate) fn rows_of(&self, series: u32) -> Range<usize> {
+        self.rows.partition_point(|row| row.series < series)
+            ..self.rows.partition_point(|row| row.series <= series)
+    }
+
+    /// Appends the `count` values of a block; gives what follows them in its light bytes.
+    pub(crate) fn values(
+        &self,
+        index: usize,
+        count: usize,
+        decoder: &mut values::Decoder,
+        values: &mut Vec<f64>,
+    ) -> Result<Cursor<'_>, Damage> {
+        debug_assert!(count <= ROW_SAMPLES_MAX);
+        let row = &self.rows[index];
+        let mut light = Cursor::new(&self.light[row.light.clone()]);
+        decoder.decode(row.codec, count, &mut light, &self.dense[row.dense.clone()], values)?;
+        if !row.has_extras {
+            light.end()?;
+        }
+        Ok(light)
+    }
+}

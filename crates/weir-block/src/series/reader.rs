@@ -1,0 +1,389 @@
+//! Reads a segment.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use roaring::RoaringBitmap;
+use weir_signal::{Exemplar, Labels, Matcher, Metadata, Points, ReadError};
+
+use super::directory::{self, PageEntry, TimesEntry};
+use super::page::PageReader;
+use super::samples::{Order, Samples, Sink};
+use super::spans::Spans;
+use super::summary::Summary;
+use super::times::{self, Column};
+use super::{DATA, INDEX, SeriesNumber, exemplars, extras, metadata, tag};
+use crate::frame::{Damage, FileReader, Place};
+use crate::index::{Index, IndexBuffers};
+use crate::read::ReadAt;
+use crate::values;
+
+/// A segment on disk. Opening it reads its directories; what else it needs it reads when it is asked.
+///
+/// It can be shared. Whoever reads samples has a [`SegmentReader`] of their own.
+pub struct Segment {
+    pub(super) index: FileReader,
+    pub(super) data: FileReader,
+    pub(super) summary: Summary,
+    pub(super) pages: Vec<PageEntry>,
+    pub(super) times: Vec<TimesEntry>,
+    pub(super) labels: Index,
+    spans: OnceLock<Spans>,
+}
+
+impl Segment {
+    /// # Errors
+    /// What of the directories is damaged, or which file cannot be read.
+    pub fn open(index: Arc<dyn ReadAt>, data: Arc<dyn ReadAt>) -> Result<Self, ReadError> {
+        let index = FileReader::open(index, INDEX)?;
+        let data = FileReader::open_without_table(data, DATA)?;
+        let (body, place) = index.read_named(tag::SUMMARY)?;
+        let summary = Summary::read(&body).map_err(|damage| index.damaged(place, damage))?;
+        if data.file().size() != summary.data_bytes {
+            return Err(ReadError::Damaged {
+                file: data.file().name().to_owned(),
+                offset: data.file().size().min(summary.data_bytes),
+                what: format!(
+                    "it has {} bytes where {} says {}",
+                    data.file().size(),
+                    index.file().name(),
+                    summary.data_bytes
+                ),
+            });
+        }
+        let (body, place) = index.read_named(tag::PAGES)?;
+        let pages = directory::read_pages(&body, (summary.from_ms, summary.to_ms))
+            .map_err(|damage| index.damaged(place, damage))?;
+        let (body, place) = index.read_named(tag::TIMES)?;
+        let times = directory::read_times(&body).map_err(|damage| index.damaged(place, damage))?;
+        let labels = Index::new(index.clone(), tag::LABELS);
+        Ok(Self { index, data, summary, pages, times, labels, spans: OnceLock::new() })
+    }
+
+    /// What is in it.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// All series, ascending by labels.
+    pub fn all_series(&self) -> impl Iterator<Item = SeriesNumber> + use<> {
+        (0..self.summary.series).map(SeriesNumber)
+    }
+
+    /// The series that all matchers select and that may have a sample in `from_ms..=to_ms`, ascending by labels.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<SeriesNumber>, ReadError> {
+        Ok(self.selected(matchers, from_ms, to_ms)?.iter().map(SeriesNumber).collect())
+    }
+
+    fn selected(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Result<RoaringBitmap, ReadError> {
+        let segment = (self.summary.from_ms, self.summary.to_ms);
+        if !self.summary.overlaps(from_ms, to_ms) {
+            return Ok(RoaringBitmap::new());
+        }
+        let mut series = self.labels.select(matchers)?;
+        if from_ms > segment.0 || to_ms < segment.1 {
+            let spans = self.spans()?;
+            series =
+                series.iter().filter(|&number| spans.may_have(number, from_ms, to_ms, segment)).collect();
+        }
+        Ok(series)
+    }
+
+    pub(super) fn spans(&self) -> Result<&Spans, ReadError> {
+        if let Some(spans) = self.spans.get() {
+            return Ok(spans);
+        }
+        let (body, place) = self.index.read_named(tag::SPANS)?;
+        let spans = Spans::read(&body, self.summary.series);
+        let spans = spans.map_err(|damage| self.index.damaged(place, damage))?;
+        Ok(self.spans.get_or_init(|| spans))
+    }
+
+    /// The names of labels of the series that [`Segment::select`] gives, ascending.
+    pub fn label_names(
+        &self,
+        matchers: &[Matcher],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<String>, ReadError> {
+        let series = self.selected(matchers, from_ms, to_ms)?;
+        let all = series.len() == u64::from(self.summary.series);
+        self.labels.names((!all).then_some(&series))
+    }
+
+    /// The values of one label of those series, ascending.
+    pub fn label_values(
+        &self,
+        matchers: &[Matcher],
+        name: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<String>, ReadError> {
+        let series = self.selected(matchers, from_ms, to_ms)?;
+        let all = series.len() == u64::from(self.summary.series);
+        self.labels.values(name, (!all).then_some(&series))
+    }
+
+    /// Exemplars in `from_ms..=to_ms` of `series` (ascending; all where that is `None`), ascending by series, in the order
+    /// in which they were written.
+    pub fn exemplars(
+        &self,
+        series: Option<&[SeriesNumber]>,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<(SeriesNumber, Vec<Exemplar>)>, ReadError> {
+        let (body, place) = self.index.read_named(tag::EXEMPLARS)?;
+        let pages = exemplars::read_directory(&body).map_err(|damage| self.index.damaged(place, damage))?;
+        let mut found: Vec<(SeriesNumber, Vec<Exemplar>)> = Vec::new();
+        for (index, &(first, place)) in pages.iter().enumerate() {
+            let last = pages.get(index + 1).map_or(u32::MAX, |&(next, _)| next);
+            let wanted = |number: u32| series.is_none_or(|s| s.binary_search(&SeriesNumber(number)).is_ok());
+            if let Some(series) = series {
+                let at = series.partition_point(|number| number.0 < first);
+                if series.get(at).is_none_or(|number| number.0 > last) {
+                    continue;
+                }
+            }
+            let body = self.index.read(place)?;
+            let page = exemplars::read_page(&body).map_err(|damage| self.index.damaged(place, damage))?;
+            for (number, mut list) in page.into_iter().filter(|&(number, _)| wanted(number)) {
+                list.retain(|exemplar| (from_ms..=to_ms).contains(&exemplar.time_ms));
+                match found.last_mut() {
+                    _ if list.is_empty() => {}
+                    Some((last, exemplars)) if last.0 == number => exemplars.append(&mut list),
+                    _ => found.push((SeriesNumber(number), list)),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is known of metric families, ascending by name.
+    pub fn metadata(&self) -> Result<Vec<(String, Metadata)>, ReadError> {
+        let (body, place) = self.index.read_named(tag::METADATA)?;
+        metadata::read(&body).map_err(|damage| self.index.damaged(place, damage))
+    }
+}
+
+/// Times that one reader keeps, as decoded.
+const TIMES_KEPT_MAX: usize = 1 << 20;
+
+/// A column of times, decoded.
+pub(super) struct Times {
+    pub(super) times: Vec<i64>,
+    order: Order,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+impl Times {
+    fn new(times: Vec<i64>) -> Self {
+        let order = if times.is_sorted() { Order::Ascending } else { Order::Any };
+        let from_ms = times.iter().copied().min().unwrap_or(i64::MAX);
+        let to_ms = times.iter().copied().max().unwrap_or(i64::MIN);
+        Self { times, order, from_ms, to_ms }
+    }
+}
+
+/// Reads labels and samples of a segment, best in the order of series: it keeps the page it read last.
+pub struct SegmentReader {
+    segment: Arc<Segment>,
+    labels: IndexBuffers,
+    page: PageReader,
+    /// Which page that is, and whether reading it went well.
+    page_index: Option<usize>,
+    body: Vec<u8>,
+    decoder: values::Decoder,
+    columns: HashMap<u32, Column>,
+    times: HashMap<u32, Arc<Times>>,
+    times_kept: usize,
+}
+
+impl SegmentReader {
+    /// A reader of `segment`.
+    pub fn new(segment: Arc<Segment>) -> Self {
+        Self {
+            segment,
+            labels: IndexBuffers::default(),
+            page: PageReader::default(),
+            page_index: None,
+            body: Vec::new(),
+            decoder: values::Decoder::default(),
+            columns: HashMap::new(),
+            times: HashMap::new(),
+            times_kept: 0,
+        }
+    }
+
+    /// The segment.
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// The labels of a series.
+    pub fn labels(&mut self, series: SeriesNumber) -> Result<Labels, ReadError> {
+        self.segment.labels.labels(series.0, &mut self.labels)
+    }
+
+    /// Appends the samples of a series in `from_ms..=to_ms`, as they were written. Gives how many bytes were decoded.
+    ///
+    /// # Errors
+    /// What is damaged or cannot be read. `samples` may then have a part of them.
+    pub fn samples(
+        &mut self,
+        series: SeriesNumber,
+        from_ms: i64,
+        to_ms: i64,
+        samples: &mut Samples,
+    ) -> Result<u64, ReadError> {
+        self.read(series, from_ms, to_ms, samples)
+    }
+
+    /// As [`SegmentReader::samples`], with histograms as queries calculate with them.
+    pub fn points(
+        &mut self,
+        series: SeriesNumber,
+        from_ms: i64,
+        to_ms: i64,
+        points: &mut Points,
+    ) -> Result<u64, ReadError> {
+        self.read(series, from_ms, to_ms, points)
+    }
+
+    fn read(
+        &mut self,
+        series: SeriesNumber,
+        from_ms: i64,
+        to_ms: i64,
+        sink: &mut impl Sink,
+    ) -> Result<u64, ReadError> {
+        let segment = Arc::clone(&self.segment);
+        let mut bytes = 0;
+        let first = segment.pages.partition_point(|page| page.last_series < series.0);
+        for (index, page) in segment.pages.iter().enumerate().skip(first) {
+            if page.first_series > series.0 {
+                break;
+            }
+            if page.from_ms > to_ms || page.to_ms < from_ms {
+                continue;
+            }
+            bytes += self.open_page(index)?;
+            for row in self.page.rows_of(series.0) {
+                let times = self.times(self.page.rows()[row].times)?;
+                if times.from_ms > to_ms || times.to_ms < from_ms {
+                    continue;
+                }
+                let start = sink.columns().times.len();
+                self.row(row, &times, sink).map_err(|damage| segment.data.damaged(page.place, damage))?;
+                bytes += times.times.len() as u64 * 16;
+                if from_ms > times.from_ms || to_ms < times.to_ms {
+                    sink.cut(start, times.order, from_ms, to_ms);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Appends the samples of a block of the open page.
+    pub(super) fn row(&mut self, row: usize, times: &Times, sink: &mut impl Sink) -> Result<(), Damage> {
+        let columns = sink.columns();
+        let start = columns.times.len();
+        columns.times.extend_from_slice(&times.times);
+        let mut rest = self.page.values(row, times.times.len(), &mut self.decoder, columns.values)?;
+        if self.page.rows()[row].has_extras {
+            extras::read(&mut rest, start, sink)?;
+        }
+        let columns = sink.columns();
+        if !columns.starts.is_empty() {
+            columns.starts.resize(columns.times.len(), 0);
+        }
+        Ok(())
+    }
+
+    /// Makes a page the open one; gives how many bytes were decoded for it.
+    pub(super) fn open_page(&mut self, index: usize) -> Result<u64, ReadError> {
+        if self.page_index == Some(index) {
+            return Ok(0);
+        }
+        self.page_index = None;
+        let place = self.segment.pages[index].place;
+        self.segment.data.read_into(place, &mut self.body)?;
+        self.page.open(&self.body).map_err(|damage| self.segment.data.damaged(place, damage))?;
+        self.page_index = Some(index);
+        Ok(self.body.len() as u64)
+    }
+
+    /// The open page.
+    pub(super) fn page(&self) -> &PageReader {
+        &self.page
+    }
+
+    /// A column of times.
+    pub(super) fn times(&mut self, number: u32) -> Result<Arc<Times>, ReadError> {
+        if let Some(times) = self.times.get(&number) {
+            return Ok(Arc::clone(times));
+        }
+        if self.times_kept > TIMES_KEPT_MAX {
+            self.times.clear();
+            self.columns.clear();
+            self.times_kept = 0;
+        }
+        let times = match self.column(number)? {
+            (Column::Own(times), _) => times.clone(),
+            (Column::Part { base, count, parts }, place) => {
+                let (base, count, parts) = (*base, *count, parts.clone());
+                let damaged = |what| self.segment.data.damaged(place, Damage { at: 0, what });
+                let wrong = damaged("a column of times is part of one that is none");
+                let (Column::Own(base), _) = self.column(base)? else { return Err(wrong) };
+                let mut times = Vec::with_capacity(count);
+                let mut at = 0_usize;
+                for (skip, take) in parts {
+                    let Some(part) = base.get(at + skip..).and_then(|rest| rest.get(..take)) else {
+                        return Err(wrong);
+                    };
+                    times.extend_from_slice(part);
+                    at += skip + take;
+                }
+                times
+            }
+        };
+        self.times_kept += times.len();
+        let times = Arc::new(Times::new(times));
+        self.times.insert(number, Arc::clone(&times));
+        Ok(times)
+    }
+
+    /// A column as its page has it, and where that is.
+    fn column(&mut self, number: u32) -> Result<(&Column, Place), ReadError> {
+        let pages = &self.segment.times;
+        let index = pages.partition_point(|page| page.first <= number);
+        let Some(entry) = index.checked_sub(1).map(|index| pages[index]) else {
+            return Err(self
+                .segment
+                .index
+                .damaged(Place::default(), Damage { at: 0, what: "a block has times that no page has" }));
+        };
+        if !self.columns.contains_key(&number) {
+            let data = &self.segment.data;
+            let body = data.read(entry.place)?;
+            let damaged = |damage| data.damaged(entry.place, damage);
+            let (first, columns) = times::read_page(&body).map_err(damaged)?;
+            let asked = number.checked_sub(first).map(|at| at as usize);
+            if first != entry.first || asked.is_none_or(|at| at >= columns.len()) {
+                return Err(damaged(Damage { at: 0, what: "a page of times is not the one it should be" }));
+            }
+            for (at, column) in (first..).zip(columns) {
+                if let Column::Own(times) = &column {
+                    self.times_kept += times.len();
+                }
+                self.columns.insert(at, column);
+            }
+        }
+        Ok((&self.columns[&number], entry.place))
+    }
+}

@@ -186,6 +186,12 @@ pub(super) fn without_metadata(labels: &Labels) -> Labels {
     if any { labels.without(is_metadata_label) } else { labels.clone() }
 }
 
+/// Whether a label can be called so: any text but the empty one. A text with bytes that are no UTF-8 has replacements for
+/// them.
+pub(super) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// All labels in braces, the name among them: how errors name a series.
 pub(super) fn braced(labels: &Labels) -> String {
     let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();

@@ -12,7 +12,7 @@ use super::error::EvalError;
 use super::external::External;
 use super::grid::Grid;
 use super::{Options, Query, aggregate, binary, call, invariant, selector};
-use crate::ast::{At, Expr, UnaryOp};
+use crate::ast::{At, Expr, Span, UnaryOp};
 
 /// What all parts of an evaluation share.
 pub(super) struct Context<'a> {
@@ -28,8 +28,24 @@ pub(super) struct Context<'a> {
     pub step_ms: i64,
     pub lookback_ms: i64,
     pub annotations: RefCell<Annotations>,
+    /// The text of the query, where it is known.
+    text: &'a str,
+    /// What of histograms the expression that is being opened needs.
+    pub needs: Cell<Needs>,
     /// Samples that are held now.
     held: Cell<usize>,
+}
+
+/// What of histograms is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Needs {
+    /// All, as nobody said otherwise yet.
+    #[default]
+    Everything,
+    /// Only how many observations there were, and their sum.
+    Statistics,
+    /// All, whatever is said further down.
+    Buckets,
 }
 
 /// An instant vector: its series, one at a time.
@@ -134,8 +150,24 @@ impl<'a> Context<'a> {
             step_ms: query.step_ms.max(0),
             lookback_ms: query.lookback_ms,
             annotations: RefCell::default(),
+            text: &query.text,
+            needs: Cell::default(),
             held: Cell::new(0),
         }
+    }
+
+    /// Opens what is within an expression that needs only some of the histograms it is given, or all of them.
+    pub(super) fn needing<T>(&self, needs: Needs, open: impl FnOnce() -> T) -> T {
+        let before = self.needs.get();
+        self.needs.set(if before == Needs::Buckets { before } else { needs });
+        let opened = open();
+        self.needs.set(before);
+        opened
+    }
+
+    /// What stands in the text of the query at `span`; `None` where the text is not known.
+    pub(super) fn source_text(&self, span: Span) -> Option<&str> {
+        self.text.get(span.start as usize..span.end as usize).filter(|text| !text.is_empty())
     }
 
     pub(super) fn annotate(&self, annotation: Annotation) {

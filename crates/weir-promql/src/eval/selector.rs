@@ -1,10 +1,12 @@
 //! The newest sample of each series at each step.
 
-use weir_signal::{Points, SeriesHints, SeriesSelect, SeriesStream, is_stale};
+use std::sync::Arc;
+
+use weir_signal::{Histogram, Labels, Points, ResetHint, SeriesHints, SeriesSelect, SeriesStream, is_stale};
 
 use super::annotation::Annotation;
 use super::column::{Cell, Column, ColumnStream};
-use super::context::{Context, Vector};
+use super::context::{Context, Needs, Vector};
 use super::error::EvalError;
 use super::grid::Grid;
 use super::range::{Samples, between_histograms, interpolate};
@@ -41,16 +43,58 @@ pub(super) enum Aspect {
     StartTime,
 }
 
-/// The series that a selector names, with the samples from `from_ms` to `to_ms`.
-pub(super) fn open<'c>(
-    context: &'c Context<'_>,
-    selector: &VectorSelector,
-    from_ms: i64,
-    to_ms: i64,
-    hints: SeriesHints,
-) -> Result<Box<dyn SeriesStream + 'c>, EvalError> {
-    let select = SeriesSelect { matchers: selector.matchers.clone(), from_ms, to_ms, hints };
-    Ok(context.source.select(context.scope, &select)?)
+/// Series that are being read.
+pub(super) struct Opened<'c> {
+    series: Box<dyn SeriesStream + 'c>,
+    /// Whether only counts and sums of histograms are needed.
+    wants_statistics: bool,
+}
+
+impl<'c> Opened<'c> {
+    pub(super) fn new(context: &'c Context<'_>, select: &SeriesSelect) -> Result<Self, EvalError> {
+        Ok(Self {
+            series: context.source.select(context.scope, select)?,
+            wants_statistics: context.needs.get() == Needs::Statistics,
+        })
+    }
+
+    /// Fills `points` with the next series.
+    pub(super) fn next(
+        &mut self,
+        context: &Context<'_>,
+        points: &mut Points,
+    ) -> Result<Option<Labels>, EvalError> {
+        let labels = self.series.next(points)?;
+        // Whoever decodes charges for it; here a query that is over ends.
+        context.scope.budget.charge(0, 0)?;
+        if self.wants_statistics {
+            keep_statistics(points);
+        }
+        Ok(labels)
+    }
+}
+
+/// Takes the buckets away, after what they say about resets was noted.
+fn keep_statistics(points: &mut Points) {
+    let mut previous: Option<Arc<Histogram>> = None;
+    for (_, histogram) in &mut points.histograms {
+        if is_stale(histogram.sum) {
+            continue;
+        }
+        let mut reset_hint = histogram.reset_hint;
+        if let (ResetHint::Unknown, Some(previous)) = (reset_hint, &previous) {
+            let is_reset = histogram.detect_reset(previous);
+            reset_hint = if is_reset { ResetHint::Reset } else { ResetHint::NotReset };
+        }
+        let statistics = Histogram {
+            schema: histogram.schema,
+            count: histogram.count,
+            sum: histogram.sum,
+            reset_hint,
+            ..Histogram::default()
+        };
+        previous = Some(std::mem::replace(histogram, Arc::new(statistics)));
+    }
 }
 
 pub(super) fn instant<'c>(
@@ -86,7 +130,7 @@ pub(super) fn series<'c>(
 ) -> Result<Vector<'c>, EvalError> {
     select.from_ms = oldest(context, shift.apply(grid.first()));
     select.to_ms = shift.apply(grid.last());
-    let series = context.source.select(context.scope, &select)?;
+    let series = Opened::new(context, &select)?;
     let columns = Box::new(Instant { context, series, points: Points::default(), grid, shift, aspect });
     Ok(Vector { columns, may_repeat: false })
 }
@@ -98,7 +142,7 @@ fn oldest(context: &Context<'_>, time_ms: i64) -> i64 {
 
 struct Instant<'c> {
     context: &'c Context<'c>,
-    series: Box<dyn SeriesStream + 'c>,
+    series: Opened<'c>,
     points: Points,
     grid: Grid,
     shift: Shift,
@@ -107,8 +151,7 @@ struct Instant<'c> {
 
 impl ColumnStream for Instant<'_> {
     fn next(&mut self, column: &mut Column) -> Result<bool, EvalError> {
-        while let Some(labels) = self.series.next(&mut self.points)? {
-            self.context.scope.budget.charge(0, 0)?;
+        while let Some(labels) = self.series.next(self.context, &mut self.points)? {
             self.fill(column);
             if !column.is_empty() {
                 column.labels = labels;
@@ -164,7 +207,8 @@ fn smoothed<'c>(
     let from_ms = oldest(context, shift.apply(grid.first()));
     let to_ms = shift.apply(grid.last()).saturating_add(context.lookback_ms);
     let hints = SeriesHints { step_ms: context.step_ms, range_ms: 0, function: None };
-    let series = open(context, selector, from_ms, to_ms, hints)?;
+    let select = SeriesSelect { matchers: selector.matchers.clone(), from_ms, to_ms, hints };
+    let series = Opened::new(context, &select)?;
     let columns = Smoothed {
         context,
         series,
@@ -179,7 +223,7 @@ fn smoothed<'c>(
 
 struct Smoothed<'c> {
     context: &'c Context<'c>,
-    series: Box<dyn SeriesStream + 'c>,
+    series: Opened<'c>,
     points: Points,
     samples: Samples,
     grid: Grid,
@@ -189,8 +233,7 @@ struct Smoothed<'c> {
 
 impl ColumnStream for Smoothed<'_> {
     fn next(&mut self, column: &mut Column) -> Result<bool, EvalError> {
-        while let Some(labels) = self.series.next(&mut self.points)? {
-            self.context.scope.budget.charge(0, 0)?;
+        while let Some(labels) = self.series.next(self.context, &mut self.points)? {
             self.samples.take(&mut self.points);
             column.reset(self.grid.len());
             column.labels = labels;

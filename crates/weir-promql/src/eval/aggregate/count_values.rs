@@ -6,15 +6,17 @@ use weir_signal::{Labels, METRIC_NAME};
 
 use super::Aggregation;
 use crate::ast::Expr;
-use crate::eval::column::Column;
+use crate::eval::column::{Column, is_label_name};
 use crate::eval::error::EvalError;
 use crate::eval::number::decimal;
 
 /// For each group and value, how many of the group's samples have it; the value stands in `label`.
 pub(super) fn of(aggregation: &Aggregation<'_>, label: &str, expr: &Expr) -> Result<Vec<Column>, EvalError> {
     let Aggregation { context, grid, grouping, .. } = *aggregation;
-    if label.is_empty() {
-        return Err(EvalError::query(format!("invalid label name {label:?}")));
+    if !is_label_name(label) {
+        let written = context.source_text(aggregation.param_span).map(str::to_owned);
+        let written = written.unwrap_or_else(|| format!("{label:?}"));
+        return Err(EvalError::query(format!("invalid label name {written}")));
     }
     let held = context.collect(context.vector(expr, grid)?)?;
     let mut known: HashMap<(Labels, String), usize> = HashMap::new();

@@ -47,11 +47,9 @@ pub(super) fn combine(
 ) -> Result<Vec<Column>, EvalError> {
     let swapped = matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let (fill_many, fill_one) = if swapped {
-        (matching.fill_right, matching.fill_left)
-    } else {
-        (matching.fill_left, matching.fill_right)
-    };
+    // These are not swapped: with `group_right`, `fill_left` fills the right side, which is that of many. That is how
+    // Prometheus answers, and its tests say so.
+    let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     let pairing = Pairing {
         operator,
         matching,

@@ -8,7 +8,7 @@ mod set;
 use std::sync::Arc;
 
 use super::column::{Column, ColumnStream, without_metadata};
-use super::context::{Context, Scalar, Vector};
+use super::context::{Context, Needs, Scalar, Vector};
 use super::error::EvalError;
 use super::grid::Grid;
 use crate::ast::{Binary, BinaryOp, Expr, Span, ValueType};
@@ -38,7 +38,10 @@ pub(super) fn vector<'c>(
         }
         (ValueType::Vector, _) => {
             let scalar = context.scalar(&binary.rhs, grid)?;
-            one::with_scalar(operator, context.vector(&binary.lhs, grid)?, scalar, one::Side::Right)
+            let is_trim = matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+            let needs = if is_trim { Needs::Buckets } else { context.needs.get() };
+            let vector = context.needing(needs, || context.vector(&binary.lhs, grid))?;
+            one::with_scalar(operator, vector, scalar, one::Side::Right)
         }
         _ => {
             let scalar = context.scalar(&binary.lhs, grid)?;

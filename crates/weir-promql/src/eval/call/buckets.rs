@@ -9,6 +9,7 @@ use super::{Annotation, Call, Column, Context, EvalError, Expr, Grid, Scalar, Ve
 use crate::ast::Span;
 use crate::eval::annotation::Monotonicity;
 use crate::eval::column::without_metadata;
+use crate::eval::context::Needs;
 use crate::eval::mask::Mask;
 use crate::eval::quantile::{Bucket, Falls, fraction_of_buckets, of_buckets};
 use crate::functions::FunctionId;
@@ -48,7 +49,7 @@ pub(super) fn vector<'c>(
             (&call.args[0], questions)
         }
     };
-    let held = context.collect(context.vector(arg, grid)?)?;
+    let held = context.collect(context.needing(Needs::Buckets, || context.vector(arg, grid))?)?;
     let span = arg.without_parens().span();
     let histograms = Histograms::of(context, &held.columns, span, grid);
     let mut results = Vec::new();

@@ -3,18 +3,11 @@
 use regex::Regex;
 use weir_signal::{Labels, METRIC_NAME};
 
-use super::{Call, Column, Context, EvalError, Expr, Grid, Vector};
-use crate::eval::column::ColumnStream;
+use super::{Call, Column, Context, EvalError, Grid, Vector, text};
+use crate::eval::column::{ColumnStream, is_label_name};
 
 /// What a compiled pattern may take, in bytes: a bound against hostile queries.
 const REGEX_BYTES_MAX: usize = 1 << 20;
-
-fn text(expr: &Expr) -> &str {
-    match expr.without_parens() {
-        Expr::String(string) => &string.value,
-        _ => unreachable!("the parser gives the function a text"),
-    }
-}
 
 pub(super) fn replace<'c>(
     context: &'c Context<'c>,
@@ -25,7 +18,7 @@ pub(super) fn replace<'c>(
     let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_BYTES_MAX).build();
     let regex: Regex = regex
         .map_err(|_| EvalError::query(format!("invalid regular expression in label_replace(): {pattern}")))?;
-    if destination.is_empty() {
+    if !is_label_name(destination) {
         return Err(EvalError::query(format!(
             "invalid destination label name in label_replace(): {destination}"
         )));
@@ -46,10 +39,10 @@ pub(super) fn join<'c>(
 ) -> Result<Vector<'c>, EvalError> {
     let (destination, separator) = (text(&call.args[1]), text(&call.args[2]));
     let sources: Vec<&str> = call.args[3..].iter().map(text).collect();
-    if let Some(bad) = sources.iter().find(|source| source.is_empty()) {
+    if let Some(bad) = sources.iter().find(|source| !is_label_name(source)) {
         return Err(EvalError::query(format!("invalid source label name in label_join(): {bad}")));
     }
-    if destination.is_empty() {
+    if !is_label_name(destination) {
         return Err(EvalError::query(format!(
             "invalid destination label name in label_join(): {destination}"
         )));

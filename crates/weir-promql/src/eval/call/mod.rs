@@ -125,3 +125,11 @@ fn timestamp<'c>(context: &'c Context<'c>, call: &'c Call, grid: Grid) -> Result
         }
     }
 }
+
+/// The text that an argument is.
+fn text(expr: &Expr) -> &str {
+    match expr.without_parens() {
+        Expr::String(string) => &string.value,
+        _ => unreachable!("the parser gives the function a text"),
+    }
+}

@@ -3,6 +3,7 @@
 use weir_signal::Histogram;
 
 use super::{Call, Context, EvalError, Grid, Vector, math};
+use crate::eval::context::Needs;
 use crate::functions::FunctionId;
 
 pub(super) fn vector<'c>(
@@ -18,7 +19,11 @@ pub(super) fn vector<'c>(
         F::HistogramStddev => Histogram::deviation,
         _ => Histogram::variance,
     };
-    let vector = context.vector(&call.args[0], grid)?;
+    let needs = match call.function.id {
+        F::HistogramCount | F::HistogramSum | F::HistogramAvg => Needs::Statistics,
+        _ => context.needs.get(),
+    };
+    let vector = context.needing(needs, || context.vector(&call.args[0], grid))?;
     Ok(math::renamed(context, vector, move |column| {
         column.keep_histograms();
         for (step, histogram) in column.histograms.drain(..) {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Annotation, Call, Column, Context, EvalError, Expr, Grid, Vector, natural};
+use super::{Annotation, Call, Column, Context, EvalError, Grid, Vector, natural, text};
 use crate::functions::FunctionId;
 
 pub(super) fn sort<'c>(
@@ -49,11 +49,4 @@ fn by_labels(names: &[&str], a: &Column, b: &Column) -> Ordering {
     let value = |column: &Column, name: &str| column.labels.get(name).unwrap_or_default().to_owned();
     let listed = names.iter().map(|name| natural::compare(&value(a, name), &value(b, name)));
     listed.fold(Ordering::Equal, Ordering::then).then_with(|| a.labels.cmp(&b.labels))
-}
-
-fn text(expr: &Expr) -> &str {
-    match expr.without_parens() {
-        Expr::String(string) => &string.value,
-        _ => unreachable!("the parser gives the function a text"),
-    }
 }

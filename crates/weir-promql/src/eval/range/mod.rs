@@ -15,14 +15,14 @@ mod window;
 
 use std::collections::HashSet;
 
-use weir_signal::{Labels, Points, SeriesHints, SeriesStream};
+use weir_signal::{Labels, Points, SeriesHints, SeriesSelect};
 
 use super::annotation::Annotation;
 use super::column::{Column, ColumnStream, without_metadata};
-use super::context::{Context, Scalar, Vector};
+use super::context::{Context, Needs, Scalar, Vector};
 use super::error::EvalError;
 use super::grid::Grid;
-use super::selector::{self, Shift};
+use super::selector::{Opened, Shift};
 use crate::ast::{Call, Duration, Expr, Extension, MatrixSelector, Span, Subquery, VectorSelector};
 use crate::functions::FunctionId;
 
@@ -121,7 +121,7 @@ fn check_extension(call: &Call, extension: Option<Extension>) -> Result<(), Eval
 
 /// Where the samples of ranges come from.
 pub(super) enum Source<'c> {
-    Series { series: Box<dyn SeriesStream + 'c>, points: Points },
+    Series { series: Opened<'c>, points: Points },
     Subquery { columns: Box<dyn ColumnStream + 'c>, column: Column, grid: Grid },
 }
 
@@ -160,8 +160,13 @@ impl<'c> Source<'c> {
             lookback_ms: context.lookback_ms,
         };
         let (after_ms, until_ms) = windows.whole();
-        let hints = SeriesHints { step_ms: context.step_ms, range_ms: windows.range_ms, function };
-        let series = selector::open(context, selector, after_ms.saturating_add(1), until_ms, hints)?;
+        let select = SeriesSelect {
+            matchers: selector.matchers.clone(),
+            from_ms: after_ms.saturating_add(1),
+            to_ms: until_ms,
+            hints: SeriesHints { step_ms: context.step_ms, range_ms: windows.range_ms, function },
+        };
+        let series = Opened::new(context, &select)?;
         Ok((Self::Series { series, points: Points::default() }, windows))
     }
 
@@ -190,7 +195,8 @@ impl<'c> Source<'c> {
             first_ms = first_ms.saturating_add(step_ms);
         }
         let inner = Grid::range(first_ms, until_ms, step_ms);
-        let vector = context.vector(&subquery.expr, inner)?;
+        // Between the steps of a subquery resets show in buckets only.
+        let vector = context.needing(Needs::Buckets, || context.vector(&subquery.expr, inner))?;
         let columns = if vector.may_repeat { context.collect(vector)?.stream() } else { vector.columns };
         Ok((Self::Subquery { columns, column: Column::default(), grid: inner }, windows))
     }
@@ -203,8 +209,7 @@ impl<'c> Source<'c> {
     ) -> Result<Option<Named>, EvalError> {
         match self {
             Self::Series { series, points } => {
-                let Some(labels) = series.next(points)? else { return Ok(None) };
-                context.scope.budget.charge(0, 0)?;
+                let Some(labels) = series.next(context, points)? else { return Ok(None) };
                 samples.take(points);
                 Ok(Some(Named { labels, drop_name: false }))
             }

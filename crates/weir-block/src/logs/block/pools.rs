@@ -1,0 +1,157 @@
+//! Where the bytes of like parts of a block's columns come together.
+
+use crate::frame::Damage;
+use crate::pack::{Effort, Packer, Unpacker};
+use crate::varint::Cursor;
+
+/// What a pool has, in the order in which pools lie in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// Texts of templates, and of names of metadata.
+    Texts,
+    /// Lengths, places and kinds of slots of templates.
+    Slots,
+    /// The template of each row.
+    Sequence,
+    /// How each column is written.
+    Columns,
+    /// Times.
+    Times,
+    /// What of numbers does not repeat.
+    Bits,
+    /// Columns of few different values: a byte for each row.
+    Narrow,
+    /// Columns of more values: the lower bytes, the upper bytes.
+    Wide,
+    /// Numbers.
+    Numbers,
+    /// Values that are texts, once each.
+    Words,
+    /// Their lengths.
+    WordLengths,
+    /// UUIDs, once each.
+    Uuids,
+    /// Ids of 8 bytes, once each.
+    Ids8,
+    /// Ids of 16 bytes, once each.
+    Ids16,
+    /// Which id of 8 bytes comes when.
+    Lanes8,
+    /// Which id of 16 bytes comes when.
+    Lanes16,
+    /// Ids that came too long ago.
+    Far,
+    /// Rests of lines, and whole lines.
+    Rests,
+    /// Their lengths.
+    RestLengths,
+}
+
+pub(super) const POOLS: usize = Pool::RestLengths as usize + 1;
+
+impl Pool {
+    /// The level of zstd: what is short, or pays for it, gets a high one.
+    fn level(place: usize, effort: Effort) -> i32 {
+        match effort {
+            Effort::Fast => 1,
+            Effort::Small if place == Self::Rests as usize => 9,
+            Effort::Small => 15,
+        }
+    }
+}
+
+/// The pools of a block.
+#[derive(Debug, Default)]
+pub(super) struct Pools([Vec<u8>; POOLS]);
+
+impl Pools {
+    pub(super) fn clear(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
+
+    pub(super) fn get(&mut self, pool: Pool) -> &mut Vec<u8> {
+        &mut self.0[pool as usize]
+    }
+
+    pub(super) fn bytes(&self, pool: Pool) -> &[u8] {
+        &self.0[pool as usize]
+    }
+
+    /// A cursor over one.
+    pub(super) fn cursor(&self, pool: Pool) -> Cursor<'_> {
+        Cursor::new(&self.0[pool as usize])
+    }
+
+    pub(super) fn encode(&self, packers: &mut PoolPackers, out: &mut Vec<u8>) {
+        for (place, pool) in self.0.iter().enumerate() {
+            let before = out.len();
+            packers.packer(place).pack(pool, out);
+            #[cfg(test)]
+            tally::add(place, pool.len(), out.len() - before);
+            let _ = before;
+        }
+    }
+
+    pub(super) fn decode(
+        cursor: &mut Cursor<'_>,
+        bytes_max: usize,
+        unpacker: &mut Unpacker,
+    ) -> Result<Self, Damage> {
+        let mut pools = Self::default();
+        for pool in &mut pools.0 {
+            unpacker.unpack(cursor, bytes_max, pool)?;
+        }
+        Ok(pools)
+    }
+}
+
+/// What packs pools.
+pub(super) struct PoolPackers {
+    effort: Effort,
+    most: Packer,
+    rests: Packer,
+}
+
+impl PoolPackers {
+    pub(super) fn new(effort: Effort) -> Self {
+        Self {
+            effort,
+            most: Packer::new(Pool::level(0, effort)),
+            rests: Packer::new(Pool::level(Pool::Rests as usize, effort)),
+        }
+    }
+
+    pub(super) fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    fn packer(&mut self, place: usize) -> &mut Packer {
+        if place == Pool::Rests as usize { &mut self.rests } else { &mut self.most }
+    }
+}
+
+#[cfg(test)]
+pub(in crate::logs) mod tally {
+    use std::cell::RefCell;
+
+    use super::POOLS;
+
+    thread_local! {
+        static TALLY: RefCell<[(usize, usize); POOLS]> = const { RefCell::new([(0, 0); POOLS]) };
+    }
+
+    pub(super) fn add(place: usize, plain: usize, packed: usize) {
+        TALLY.with_borrow_mut(|tally| {
+            tally[place].0 += plain;
+            tally[place].1 += packed;
+        });
+    }
+
+    pub(in crate::logs) fn print() {
+        TALLY.with_borrow(|tally| {
+            for (place, (plain, packed)) in tally.iter().enumerate() {
+                println!("pool {place:2}: {plain:10} -> {packed:9}");
+            }
+        });
+    }
+}

@@ -1,0 +1,249 @@
+//! Reads a segment.
+
+use std::sync::Arc;
+
+use memchr::memmem::Finder;
+use weir_signal::{Labels, LogSelect, Matcher, ReadError};
+
+use super::block::{BlockDecoder, Pick};
+use super::directory::{BlockEntry, BlockInfo, Directory, LogSummary};
+use super::filter::FilterReader;
+use super::rows::LogRows;
+use super::tokens::{self, Need, Shapes};
+use super::{DATA, FILTER, INDEX};
+use crate::frame::FileReader;
+use crate::read::ReadAt;
+
+/// A segment that can be read. Opening it reads the index, and of the filter what says where its pages are.
+pub struct LogSegment {
+    index: FileReader,
+    data: FileReader,
+    filter: FilterReader,
+    directory: Directory,
+}
+
+/// What a select means for one segment: its streams, and the blocks that may have what is wanted.
+#[derive(Debug, Clone)]
+pub struct LogCandidates {
+    from_ns: i64,
+    to_ns: i64,
+    /// By a stream's number: whether it is wanted.
+    streams: Vec<bool>,
+    contains: Vec<Finder<'static>>,
+    metadata: Vec<(Box<str>, Box<str>)>,
+    /// Ascending by number.
+    pub blocks: Vec<BlockInfo>,
+}
+
+/// Lines of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamVolume {
+    /// Its number in the segment.
+    pub stream: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their lines.
+    pub line_bytes: u64,
+}
+
+impl LogSegment {
+    /// Opens the three files of a segment.
+    ///
+    /// # Errors
+    /// One of them is damaged or cannot be read.
+    pub fn open(
+        index: Arc<dyn ReadAt>,
+        data: Arc<dyn ReadAt>,
+        filter: Arc<dyn ReadAt>,
+    ) -> Result<Self, ReadError> {
+        let index = FileReader::open(index, INDEX)?;
+        let directory = Directory::read(&index)?;
+        let data = FileReader::open_without_table(data, DATA)?;
+        let filter = FilterReader::open(FileReader::open(filter, FILTER)?, directory.blocks.len())?;
+        Ok(Self { index, data, filter, directory })
+    }
+
+    /// What it has in all.
+    pub fn summary(&self) -> LogSummary {
+        self.directory.summary()
+    }
+
+    /// Its streams, ascending by labels: the place of one is its number.
+    pub fn streams(&self) -> &[Labels] {
+        &self.directory.streams
+    }
+
+    /// Its blocks, in the order in which they were written.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = BlockInfo> {
+        self.directory.blocks.iter().enumerate().map(|(number, block)| block.info(number as u32))
+    }
+
+    /// The numbers of the streams that match, ascending.
+    pub fn select_streams(&self, matchers: &[Matcher]) -> Vec<u32> {
+        let wanted = self.wanted(matchers);
+        (0..).zip(wanted).filter_map(|(number, wanted)| wanted.then_some(number)).collect()
+    }
+
+    fn wanted(&self, matchers: &[Matcher]) -> Vec<bool> {
+        let selects = |labels: &Labels| matchers.iter().all(|matcher| matcher.selects(labels));
+        self.directory.streams.iter().map(selects).collect()
+    }
+
+    /// The numbers of the streams that match and have a row in the range, by what the index says: a stream whose rows in a
+    /// block lie around the range counts.
+    pub fn streams_in(&self, select: &LogSelect) -> Vec<u32> {
+        let wanted = self.wanted(&select.matchers);
+        let mut found = vec![false; wanted.len()];
+        for run in self.directory.blocks.iter().flat_map(|block| &block.runs) {
+            found[run.stream as usize] |=
+                wanted[run.stream as usize] && run.from_ns < select.to_ns && run.to_ns >= select.from_ns;
+        }
+        (0..).zip(found).filter_map(|(number, found)| found.then_some(number)).collect()
+    }
+
+    /// The blocks that may have rows that are wanted: by time, stream and filter.
+    ///
+    /// # Errors
+    /// The filter is damaged or cannot be read.
+    pub fn candidates(&self, select: &LogSelect) -> Result<LogCandidates, ReadError> {
+        let mut candidates = LogCandidates {
+            from_ns: select.from_ns,
+            to_ns: select.to_ns,
+            streams: self.wanted(&select.matchers),
+            contains: select
+                .contains
+                .iter()
+                .filter(|text| !text.is_empty())
+                .map(|text| Finder::new(text.as_bytes()).into_owned())
+                .collect(),
+            metadata: select.metadata.clone(),
+            blocks: Vec::new(),
+        };
+        let within = |block: &BlockEntry| {
+            block.runs.iter().any(|run| {
+                candidates.streams[run.stream as usize]
+                    && run.from_ns < select.to_ns
+                    && run.to_ns >= select.from_ns
+            })
+        };
+        let mut numbers: Vec<u32> = (0..)
+            .zip(&self.directory.blocks)
+            .filter_map(|(number, block)| within(block).then_some(number))
+            .collect();
+        if !numbers.is_empty() {
+            let shapes = Shapes(self.directory.shapes);
+            let mut needs: Vec<Need> = Vec::new();
+            for text in &select.contains {
+                tokens::needed_by_text(text.as_bytes(), shapes, &mut needs);
+            }
+            for (_, value) in &select.metadata {
+                tokens::needed_by_value(value.as_bytes(), &mut needs);
+            }
+            self.filter.retain(&needs, &mut numbers)?;
+        }
+        let info = |&number: &u32| self.directory.blocks[number as usize].info(number);
+        candidates.blocks = numbers.iter().map(info).collect();
+        Ok(candidates)
+    }
+
+    /// Replaces what is in `rows` by the rows of a block that are wanted: those of the streams and times that were selected
+    /// whose lines have all the texts and whose metadata is as asked for. What it costs is [`BlockInfo::line_bytes`].
+    ///
+    /// # Errors
+    /// The block is damaged or cannot be read.
+    pub fn read(&self, candidates: &LogCandidates, block: u32, rows: &mut LogRows) -> Result<(), ReadError> {
+        let pick = Pick {
+            from_ns: candidates.from_ns,
+            to_ns: Some(candidates.to_ns),
+            streams: Some(&candidates.streams),
+            contains: &candidates.contains,
+            metadata: &candidates.metadata,
+        };
+        self.decode(block, &pick, rows)
+    }
+
+    /// Replaces what is in `rows` by all rows of a block.
+    ///
+    /// # Errors
+    /// The block is damaged or cannot be read.
+    pub fn read_all(&self, block: u32, rows: &mut LogRows) -> Result<(), ReadError> {
+        self.decode(block, &Pick::all(), rows)
+    }
+
+    fn decode(&self, block: u32, pick: &Pick<'_>, rows: &mut LogRows) -> Result<(), ReadError> {
+        rows.clear();
+        let Some(entry) = self.directory.blocks.get(block as usize) else {
+            return Ok(());
+        };
+        let body = self.data.read(entry.place)?;
+        BlockDecoder::default()
+            .decode(&body, &entry.runs, pick, rows)
+            .map_err(|damage| self.data.damaged(entry.place, damage))
+    }
+
+    /// Rows and bytes of the streams that match, in the range, ascending by stream, none without a row. Blocks are read
+    /// only where a stream crosses an end of the range.
+    ///
+    /// # Errors
+    /// A block is damaged or cannot be read.
+    pub fn volume(&self, select: &LogSelect) -> Result<Vec<StreamVolume>, ReadError> {
+        let wanted = self.wanted(&select.matchers);
+        let mut volumes: Vec<StreamVolume> =
+            (0..wanted.len() as u32).map(|stream| StreamVolume { stream, rows: 0, line_bytes: 0 }).collect();
+        let mut rows = LogRows::new();
+        for (number, block) in (0..).zip(&self.directory.blocks) {
+            let mut crossing = vec![false; wanted.len()];
+            for run in block.runs.iter().filter(|run| wanted[run.stream as usize]) {
+                let stream = run.stream as usize;
+                if run.from_ns >= select.from_ns && run.to_ns < select.to_ns {
+                    volumes[stream].rows += u64::from(run.rows);
+                    volumes[stream].line_bytes += run.line_bytes;
+                } else {
+                    crossing[stream] = run.from_ns < select.to_ns && run.to_ns >= select.from_ns;
+                }
+            }
+            if crossing.contains(&true) {
+                let pick = Pick {
+                    from_ns: select.from_ns,
+                    to_ns: Some(select.to_ns),
+                    streams: Some(&crossing),
+                    ..Pick::all()
+                };
+                self.decode(number, &pick, &mut rows)?;
+                for row in rows.iter() {
+                    volumes[row.stream as usize].rows += 1;
+                    volumes[row.stream as usize].line_bytes += row.line.len() as u64;
+                }
+            }
+        }
+        volumes.retain(|volume| volume.rows > 0);
+        Ok(volumes)
+    }
+
+    /// Reads everything, and says what of it is damaged: a block, the index, or a page of the filter each.
+    pub fn verify(&self) -> Vec<ReadError> {
+        let mut found = Vec::new();
+        let mut rows = LogRows::new();
+        for (tag, place) in self.index.named() {
+            let _ = tag;
+            found.extend(self.index.read(*place).err());
+        }
+        for (number, entry) in (0..).zip(&self.directory.blocks) {
+            match self.read_all(number, &mut rows) {
+                Err(error) => found.push(error),
+                Ok(()) => {
+                    let info = entry.info(number);
+                    if (rows.len() as u64, rows.line_bytes() as u64) != (info.rows, info.line_bytes) {
+                        found.push(ReadError::Damaged {
+                            file: self.data.file().name().to_owned(),
+                            offset: entry.place.offset,
+                            what: "the block has other rows than the index says".to_owned(),
+                        });
+                    }
+                }
+            }
+        }
+        found.extend(self.filter.verify());
+        found
+    }
+}

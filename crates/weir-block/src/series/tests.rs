@@ -132,8 +132,8 @@ fn samples() -> impl Strategy<Value = Samples> {
     ];
     let plain = (time.clone(), value()).prop_map(|(time, value)| (time, value, 0, None));
     let start = prop_oneof![Just(0_i64), any::<i64>()];
-    let any = (time, value(), start, prop::option::of(histogram()));
-    let list = prop_oneof![prop::collection::vec(plain, 1..80), prop::collection::vec(any, 1..20)];
+    let full = (time, value(), start, prop::option::of(histogram()));
+    let list = prop_oneof![prop::collection::vec(plain, 1..80), prop::collection::vec(full, 1..20)];
     (list, any::<bool>()).prop_map(|(mut list, sorted)| {
         if sorted {
             list.sort_by_key(|&(time, ..)| time);

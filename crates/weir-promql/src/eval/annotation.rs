@@ -227,8 +227,7 @@ impl Annotation {
         }
         let (text, place) = (&self.text, place(query, self.span));
         match &self.detail {
-            Detail::None => format!("{text} ({place})"),
-            Detail::Overlap { count: 1 } => format!("{text} ({place})"),
+            Detail::None | Detail::Overlap { count: 1 } => format!("{text} ({place})"),
             Detail::Overlap { count } => format!("{text} ({count} occurrences) ({place})"),
             Detail::Monotonicity(what) => format!(
                 "{text}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {} ({place})",
@@ -252,8 +251,9 @@ fn place(query: &str, span: Span) -> String {
     let Some(before) = query.as_bytes().get(..span.start as usize) else {
         return "invalid position".to_owned();
     };
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+    let lines = before.split(|&byte| byte == b'\n');
+    let (line, last) = lines.enumerate().last().unwrap_or_default();
+    let (line, column) = (line + 1, last.len() + 1);
     format!("{line}:{column}")
 }
 

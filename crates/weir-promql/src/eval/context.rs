@@ -81,7 +81,9 @@ impl Scalar {
         match self {
             Self::Constant(value) => Self::Constant(with(value)),
             Self::Steps(mut values) => {
-                values.iter_mut().for_each(|value| *value = with(*value));
+                for value in &mut values {
+                    *value = with(*value);
+                }
                 Self::Steps(values)
             }
         }
@@ -92,7 +94,9 @@ impl Scalar {
             (a, Self::Constant(b)) => a.map(|a| with(a, b)),
             (Self::Constant(a), b) => b.map(|b| with(a, b)),
             (Self::Steps(mut a), Self::Steps(b)) => {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a = with(*a, b));
+                for (a, b) in a.iter_mut().zip(b) {
+                    *a = with(*a, b);
+                }
                 Self::Steps(a)
             }
         }
@@ -102,7 +106,7 @@ impl Scalar {
 /// Columns that are held together, counted against what may be held until they go.
 pub(super) struct Held<'c> {
     pub columns: Vec<Column>,
-    held: &'c Cell<usize>,
+    total: &'c Cell<usize>,
     samples: usize,
 }
 
@@ -127,7 +131,7 @@ impl ColumnStream for HeldStream<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.held.set(self.held.get() - self.samples);
+        self.total.set(self.total.get() - self.samples);
     }
 }
 
@@ -246,7 +250,7 @@ impl<'a> Context<'a> {
     /// Two columns of the same labels have a sample at the same step; more samples than may be held; more series than the
     /// scope allows.
     pub(super) fn collect<'c>(&'c self, mut vector: Vector<'_>) -> Result<Held<'c>, EvalError> {
-        let mut held = Held { columns: Vec::new(), held: &self.held, samples: 0 };
+        let mut held = Held { columns: Vec::new(), total: &self.held, samples: 0 };
         let mut known: HashMap<Labels, usize> = HashMap::new();
         let mut column = Column::default();
         while vector.columns.next(&mut column)? {
@@ -272,7 +276,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::collect`].
     pub(super) fn held(&self, columns: Vec<Column>) -> Result<Held<'_>, EvalError> {
-        let mut held = Held { columns: Vec::new(), held: &self.held, samples: 0 };
+        let mut held = Held { columns: Vec::new(), total: &self.held, samples: 0 };
         self.hold(&mut held, columns.iter().map(Column::len).sum())?;
         self.check_series(columns.len())?;
         held.columns = columns;

@@ -30,10 +30,16 @@ fn is_call_invariant(call: &Call) -> bool {
     match call.function.id {
         // Constants of the query.
         F::Start | F::End | F::Range | F::Step => true,
-        F::DaysInMonth | F::DayOfMonth | F::DayOfWeek | F::DayOfYear | F::Hour | F::Minute | F::Month => {
-            false
-        }
-        F::Year | F::PredictLinear | F::Time => false,
+        F::DaysInMonth
+        | F::DayOfMonth
+        | F::DayOfWeek
+        | F::DayOfYear
+        | F::Hour
+        | F::Minute
+        | F::Month
+        | F::Year
+        | F::PredictLinear
+        | F::Time => false,
         F::Timestamp => call.args.iter().all(|arg| match arg.without_parens() {
             arg @ Expr::Vector(_) => is_invariant(arg),
             _ => false,

@@ -9,6 +9,12 @@
 //! Values are those of Prometheus to the last bit: the order in which floats are added is the same, series ascending by
 //! labels.
 
+#![expect(clippy::float_cmp, reason = "values are compared as the language says, to the last bit")]
+#![expect(
+    clippy::cast_possible_wrap,
+    reason = "places and numbers of steps are far below half of their types' range"
+)]
+
 mod aggregate;
 mod annotation;
 mod answer;

@@ -3,7 +3,7 @@
 /// Adds `value` to a sum with compensation for what rounding loses (Kahan, as Neumaier improved it).
 ///
 /// Answers are compared with Prometheus' to the last bit, so the order of operations is part of the promise.
-#[inline(always)]
+#[inline]
 pub(super) fn kahan_add(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
     let total = sum + value;
     let lost = if sum.abs() >= value.abs() { (sum - total) + value } else { (value - total) + sum };

@@ -78,7 +78,7 @@ pub(super) fn of_buckets(quantile: f64, buckets: &mut Vec<Bucket>) -> (f64, Opti
         return (f64::NAN, falls);
     }
     let mut rank = quantile * observations;
-    let at = buckets[..last].partition_point(|bucket| !(bucket.count >= rank));
+    let at = buckets[..last].partition_point(|bucket| bucket.count < rank || bucket.count.is_nan());
     let found = if at == last {
         buckets[last - 1].bound
     } else if at == 0 && buckets[0].bound <= 0.0 {
@@ -134,7 +134,7 @@ pub(super) fn fraction_of_buckets(lower: f64, upper: f64, buckets: &mut Vec<Buck
         rank = bucket.count;
         start = bucket.bound;
     }
-    let within = |rank: Option<f64>| rank.filter(|&rank| !(rank > count)).unwrap_or(count);
+    let within = |rank: Option<f64>| rank.filter(|&rank| rank <= count || rank.is_nan()).unwrap_or(count);
     (within(upper_rank) - within(lower_rank)) / count
 }
 

@@ -26,7 +26,7 @@ pub(super) fn of(
     let group_of: Vec<usize> =
         columns.iter().map(|column| known.number(aggregation.grouping.of(&column.labels))).collect();
     let groups = group_of.iter().max().map_or(0, |last| last + 1);
-    let mut chosen: Vec<Column> = columns.iter().map(|column| empty_like(column)).collect();
+    let mut chosen: Vec<Column> = columns.iter().map(empty_like).collect();
     let offsets: Vec<f64> = if aggregation.op == AggregateOp::LimitRatio {
         columns.iter().map(|column| sampling_offset(&column.labels)).collect()
     } else {
@@ -37,7 +37,8 @@ pub(super) fn of(
     for step in 0..grid.len() {
         kept.iter_mut().for_each(Vec::clear);
         let param = params.at(step);
-        let size = (param as i64).clamp(0, columns.len() as i64) as usize;
+        // NaN was refused; the cast cuts off what is not between.
+        let size = (param as usize).min(columns.len());
         for (at, column) in columns.iter().enumerate() {
             if !column.present.get(step) {
                 continue;

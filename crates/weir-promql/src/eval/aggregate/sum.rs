@@ -40,7 +40,7 @@ struct Histograms {
 enum SoFar {
     /// A float came first: there is no result anyway.
     Nothing,
-    Sum(HistogramSum),
+    Sum(Box<HistogramSum>),
     Mean(Box<HistogramMean>),
 }
 
@@ -182,7 +182,7 @@ impl Histograms {
         let so_far = match (float_came_first, wants_mean) {
             (true, _) => SoFar::Nothing,
             (false, true) => SoFar::Mean(Box::new(HistogramMean::new(first.clone()))),
-            (false, false) => SoFar::Sum(HistogramSum::new(first.clone())),
+            (false, false) => SoFar::Sum(Box::new(HistogramSum::new(first.clone()))),
         };
         let mut this = Self { so_far, incompatible: false, resets: false, goes_on: false };
         this.note_hint(first);

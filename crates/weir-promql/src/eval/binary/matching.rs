@@ -76,7 +76,9 @@ pub(super) fn combine(
 fn active(many: &[Column], one: &[Column], matching: &Matching, len: usize) -> Mask {
     let any = |columns: &[Column]| {
         let mut any = Mask::none(len);
-        columns.iter().for_each(|column| any.or(&column.present));
+        for column in columns {
+            any.or(&column.present);
+        }
         any
     };
     let (mut active, other) = (any(many), any(one));
@@ -141,14 +143,14 @@ impl Pairing<'_> {
                 let one = &self.one[other];
                 let mut steps = many.present.clone();
                 steps.and(&one.present);
-                let result = self.pair(Side::Series(many), Side::Series(one), steps);
+                let result = self.pair(&Side::Series(many), &Side::Series(one), &steps);
                 self.add(result, &mut matched, results, error);
             }
             if let Some(fill) = self.fill_one {
                 let mut steps = many.present.clone();
                 steps.and_not(&one_present);
                 let labels = signature(self.matching, &many.labels);
-                let result = self.pair(Side::Series(many), Side::Fill(labels, fill), steps);
+                let result = self.pair(&Side::Series(many), &Side::Fill(labels, fill), &steps);
                 self.add(result, &mut matched, results, error);
             }
         }
@@ -159,7 +161,7 @@ impl Pairing<'_> {
             let mut steps = one.present.clone();
             steps.and_not(&any_matched);
             let labels = signature(self.matching, &one.labels);
-            let result = self.pair(Side::Fill(labels, fill), Side::Series(one), steps);
+            let result = self.pair(&Side::Fill(labels, fill), &Side::Series(one), &steps);
             self.add(result, &mut matched, results, error);
         }
     }
@@ -188,7 +190,7 @@ impl Pairing<'_> {
     }
 
     /// The samples of two sides at `steps`, and the steps at which they could be joined. `None` where there is no step.
-    fn pair(&self, many: Side<'_>, one: Side<'_>, steps: Mask) -> Option<(Column, Mask)> {
+    fn pair(&self, many: &Side<'_>, one: &Side<'_>, steps: &Mask) -> Option<(Column, Mask)> {
         if steps.is_empty() {
             return None;
         }
@@ -196,12 +198,12 @@ impl Pairing<'_> {
         column.reset(self.len);
         column.labels = self.result_labels(many.labels(), one.labels());
         column.drop_name = self.operator.returns_bool;
-        let (left, right) = if self.swapped { (&one, &many) } else { (&many, &one) };
+        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
         let mut joined = steps.clone();
-        if let (Some(left), Some(right)) = (left.floats(), right.floats()) {
-            if self.floats(left, right, &steps, &mut column) {
-                return Some((column, joined));
-            }
+        if let (Some(left), Some(right)) = (left.floats(), right.floats())
+            && self.floats(left, right, steps, &mut column)
+        {
+            return Some((column, joined));
         }
         for step in steps.steps() {
             let (Some(a), Some(b)) = (left.cell(step), right.cell(step)) else { continue };

@@ -41,11 +41,12 @@ pub(super) fn vector<'c>(
             let is_trim = matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
             let needs = if is_trim { Needs::Buckets } else { context.needs.get() };
             let vector = context.needing(needs, || context.vector(&binary.lhs, grid))?;
-            one::with_scalar(operator, vector, scalar, one::Side::Right)
+            Ok(one::with_scalar(operator, vector, scalar, one::Side::Right))
         }
         _ => {
             let scalar = context.scalar(&binary.lhs, grid)?;
-            one::with_scalar(operator, context.vector(&binary.rhs, grid)?, scalar, one::Side::Left)
+            let vector = context.vector(&binary.rhs, grid)?;
+            Ok(one::with_scalar(operator, vector, scalar, one::Side::Left))
         }
     }
 }

@@ -19,13 +19,13 @@ pub(super) fn with_scalar<'c>(
     vector: Vector<'c>,
     scalar: Scalar,
     side: Side,
-) -> Result<Vector<'c>, EvalError> {
+) -> Vector<'c> {
     let drops_name = operator.changes_meaning() || operator.returns_bool;
     let delayed = operator.context.options.delayed_name_removal;
     let may_repeat = vector.may_repeat || (drops_name && !delayed);
     let columns =
         WithScalar { operator, vector: vector.columns, scalar, side, drops_name, keep: Mask::default() };
-    Ok(Vector { columns: Box::new(columns), may_repeat })
+    Vector { columns: Box::new(columns), may_repeat }
 }
 
 struct WithScalar<'c> {

@@ -129,7 +129,9 @@ impl Infos {
     /// Two of the same metric are about the same and equally new.
     fn of(infos: Vec<Column>, base: &[Column], grid: Grid) -> Result<Self, EvalError> {
         let mut active = Mask::none(grid.len());
-        base.iter().for_each(|column| active.or(&column.present));
+        for column in base {
+            active.or(&column.present);
+        }
         let mut by_name: BTreeMap<String, HashMap<Labels, Vec<Column>>> = BTreeMap::new();
         for column in infos {
             let of_name = by_name.entry(column.name().to_owned()).or_default();

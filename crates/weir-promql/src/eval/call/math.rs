@@ -65,8 +65,8 @@ fn clamp<'c>(
         present.retain(|step| {
             let (min, max) = (min.at(step), max.at(step));
             values[step] = number::max(min, number::min(max, values[step]));
-            // Between bounds that cross lies nothing.
-            !(max < min)
+            // Between bounds that cross lies nothing; NaN crosses nothing.
+            max >= min || max.is_nan() || min.is_nan()
         });
     }))
 }

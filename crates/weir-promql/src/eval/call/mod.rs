@@ -47,8 +47,14 @@ pub(super) fn vector<'c>(
         F::HistogramAvg | F::HistogramCount | F::HistogramSum | F::HistogramStddev | F::HistogramStdvar => {
             native::vector(context, call, grid)
         }
-        F::DayOfMonth | F::DayOfWeek | F::DayOfYear | F::DaysInMonth => date::vector(context, call, grid),
-        F::Hour | F::Minute | F::Month | F::Year => date::vector(context, call, grid),
+        F::DayOfMonth
+        | F::DayOfWeek
+        | F::DayOfYear
+        | F::DaysInMonth
+        | F::Hour
+        | F::Minute
+        | F::Month
+        | F::Year => date::vector(context, call, grid),
         _ => math::vector(context, call, grid),
     }
 }

@@ -9,35 +9,22 @@ use super::samples::Samples;
 use super::window::Window;
 use crate::eval::annotation::{Annotation, HistogramOperation};
 use crate::eval::column::{Cell, Column};
-use crate::eval::error::EvalError;
 use crate::eval::number::kahan_add;
 
-pub(super) fn sum(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn sum(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     each(call, samples, metric, out, float_sum, |histograms| {
         let mut sum = HistogramSum::new(Histogram::clone(&histograms[0]));
         let joined = join(histograms, |other| sum.add(other))?;
         Ok((sum.finish(), joined))
     });
-    Ok(())
 }
 
-pub(super) fn average(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn average(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     each(call, samples, metric, out, float_average, |histograms| {
         let mut mean = HistogramMean::new(Histogram::clone(&histograms[0]));
         let joined = join(histograms, |other| mean.add(other))?;
         Ok((mean.finish(), joined))
     });
-    Ok(())
 }
 
 fn float_sum(values: &[f64]) -> f64 {

@@ -10,14 +10,8 @@ use super::start::{Stamp, is_reset};
 use super::window::Window;
 use crate::ast::Extension;
 use crate::eval::column::Column;
-use crate::eval::error::EvalError;
 
-pub(super) fn changes(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    _: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn changes(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     count(call, samples, out, |(_, before), (_, after)| match (before, after) {
         (Value::Float(before), Value::Float(after)) => {
             before != after && !(before.is_nan() && after.is_nan())
@@ -25,15 +19,9 @@ pub(super) fn changes(
         (Value::Histogram(before), Value::Histogram(after)) => !after.same_as(before),
         _ => true,
     });
-    Ok(())
 }
 
-pub(super) fn resets(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    _: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn resets(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     let starts = call.context.options.start_timestamps;
     count(call, samples, out, |(then, before), (now, after)| {
         let anew = starts && is_reset(then, now);
@@ -43,7 +31,6 @@ pub(super) fn resets(
             _ => true,
         }
     });
-    Ok(())
 }
 
 #[derive(Clone, Copy)]

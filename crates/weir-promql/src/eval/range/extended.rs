@@ -63,7 +63,7 @@ fn at_ends(
 }
 
 /// The samples that lie strictly between both ends of a range.
-fn inside<'a>(samples: View<'a, f64>, ends: Ends, (start, end): (i64, i64)) -> View<'a, f64> {
+fn inside(samples: View<'_, f64>, ends: Ends, (start, end): (i64, i64)) -> View<'_, f64> {
     let from = ends.first + usize::from(samples.times[ends.first] <= start);
     let to = ends.last + usize::from(samples.times[ends.last] < end);
     samples.slice(from..to.max(from))

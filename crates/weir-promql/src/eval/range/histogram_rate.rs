@@ -64,16 +64,16 @@ pub(super) fn change(
     }
     if kind.is_counter {
         let (mut previous, mut overlap_seen) = (first, false);
-        for at in 1..samples.len() {
+        for (at, value) in values.iter().enumerate().skip(1) {
             let stamps = (samples.stamp(at - 1), samples.stamp(at));
             if !overlap_seen && overlaps(stamps.0, stamps.1) {
                 note(Annotation::start_overlap(call.span, metric));
                 overlap_seen = true;
             }
-            if is_reset(stamps.0, stamps.1) || values[at].detect_reset(previous) {
+            if is_reset(stamps.0, stamps.1) || value.detect_reset(previous) {
                 add(call, &mut change, previous, metric)?;
             }
-            previous = &values[at];
+            previous = value;
         }
     } else if values[0].reset_hint != ResetHint::Gauge || last.reset_hint != ResetHint::Gauge {
         note(Annotation::not_a_gauge(call.span, metric));

@@ -10,15 +10,9 @@ use super::start::{Stamp, is_reset};
 use super::window::Window;
 use crate::eval::annotation::{Annotation, HistogramOperation};
 use crate::eval::column::{Cell, Column};
-use crate::eval::error::EvalError;
 use crate::functions::FunctionId;
 
-pub(super) fn instant_rate(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn instant_rate(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let is_rate = call.function == FunctionId::Irate;
     let starts = is_rate && call.context.options.start_timestamps;
     call.windows.each(samples, |step, mut window| {
@@ -30,7 +24,6 @@ pub(super) fn instant_rate(
             out.set_cell(step, cell);
         }
     });
-    Ok(())
 }
 
 enum Value<'a> {

@@ -43,7 +43,7 @@ pub(super) struct RangeCall<'c> {
 }
 
 /// What a function makes of the samples of one series: fills the column, which is empty.
-type Kernel = fn(&RangeCall<'_>, &Samples, &str, &mut Column) -> Result<(), EvalError>;
+type Kernel = fn(&RangeCall<'_>, &Samples, &str, &mut Column);
 
 /// Evaluates a call whose argument is a range vector.
 pub(super) fn vector<'c>(
@@ -254,7 +254,10 @@ impl ColumnStream for Ranges<'_> {
         let keeps_name = matches!(call.function, FunctionId::LastOverTime | FunctionId::FirstOverTime);
         while let Some(Named { labels, drop_name }) = self.source.next(call.context, &mut self.samples)? {
             column.reset(call.windows.grid.len());
-            (self.kernel)(call, &self.samples, labels.name().unwrap_or_default(), column)?;
+            if call.function == FunctionId::DoubleExponentialSmoothing {
+                regression::check_factors(call)?;
+            }
+            (self.kernel)(call, &self.samples, labels.name().unwrap_or_default(), column);
             if column.is_empty() {
                 continue;
             }

@@ -5,26 +5,21 @@ use super::samples::{Samples, View};
 use super::window::Window;
 use crate::eval::annotation::Annotation;
 use crate::eval::column::{Cell, Column};
-use crate::eval::error::EvalError;
 use crate::eval::number::kahan_add;
 use crate::eval::quantile::of_sorted;
 use crate::functions::FunctionId;
 
-type Done = Result<(), EvalError>;
-
-pub(super) fn count(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn count(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, window| {
         out.set(step, (window.floats.len() + window.histograms.len()) as f64);
     });
-    Ok(())
 }
 
-pub(super) fn present(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn present(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, _| out.set(step, 1.0));
-    Ok(())
 }
 
-pub(super) fn first(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn first(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, window| {
         let Window { floats, histograms } = window;
         let is_float = match (floats.times.first(), histograms.times.first()) {
@@ -40,10 +35,9 @@ pub(super) fn first(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut 
             },
         );
     });
-    Ok(())
 }
 
-pub(super) fn last(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn last(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, window| {
         let Window { floats, histograms } = window;
         let is_float = match (floats.times.last(), histograms.times.last()) {
@@ -59,27 +53,24 @@ pub(super) fn last(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut C
             },
         );
     });
-    Ok(())
 }
 
-pub(super) fn time_of_first(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn time_of_first(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, window| {
         let times = [window.floats.times.first(), window.histograms.times.first()];
         if let Some(&time) = times.into_iter().flatten().min() {
             out.set(step, time as f64 / 1000.0);
         }
     });
-    Ok(())
 }
 
-pub(super) fn time_of_last(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) -> Done {
+pub(super) fn time_of_last(call: &RangeCall<'_>, samples: &Samples, _: &str, out: &mut Column) {
     call.windows.each(samples, |step, window| {
         let times = [window.floats.times.last(), window.histograms.times.last()];
         if let Some(&time) = times.into_iter().flatten().max() {
             out.set(step, time as f64 / 1000.0);
         }
     });
-    Ok(())
 }
 
 /// Functions that pass over histograms, and remark it where there are floats beside them.
@@ -89,7 +80,7 @@ fn of_floats(
     metric: &str,
     out: &mut Column,
     mut of: impl FnMut(usize, View<'_, f64>) -> f64,
-) -> Done {
+) {
     call.windows.each(samples, |step, window| {
         if window.floats.is_empty() {
             return;
@@ -99,14 +90,13 @@ fn of_floats(
         }
         out.set(step, of(step, window.floats));
     });
-    Ok(())
 }
 
-pub(super) fn extreme(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) -> Done {
+pub(super) fn extreme(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     if call.function == FunctionId::MaxOverTime {
-        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, max| value > max))
+        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, max| value > max));
     } else {
-        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, min| value < min))
+        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, min| value < min));
     }
 }
 
@@ -122,12 +112,7 @@ fn fold(values: &[f64], better: impl Fn(f64, f64) -> bool) -> f64 {
     best
 }
 
-pub(super) fn time_of_extreme(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Done {
+pub(super) fn time_of_extreme(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let wants_max = call.function == FunctionId::TsOfMaxOverTime;
     of_floats(call, samples, metric, out, |_, floats| {
         let mut best = 0;
@@ -138,10 +123,10 @@ pub(super) fn time_of_extreme(
             }
         }
         floats.times[best] as f64 / 1000.0
-    })
+    });
 }
 
-pub(super) fn variance(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) -> Done {
+pub(super) fn variance(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let wants_root = call.function == FunctionId::StddevOverTime;
     of_floats(call, samples, metric, out, |_, floats| {
         let (mut mean, mut mean_lost) = (0.0, 0.0);
@@ -154,10 +139,10 @@ pub(super) fn variance(call: &RangeCall<'_>, samples: &Samples, metric: &str, ou
         }
         let variance = (squares + squares_lost) / floats.len() as f64;
         if wants_root { variance.sqrt() } else { variance }
-    })
+    });
 }
 
-pub(super) fn quantile(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) -> Done {
+pub(super) fn quantile(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let mut sorted = Vec::new();
     of_floats(call, samples, metric, out, |step, floats| {
         let quantile = call.params[0].at(step);
@@ -167,15 +152,10 @@ pub(super) fn quantile(call: &RangeCall<'_>, samples: &Samples, metric: &str, ou
         sorted.clear();
         sorted.extend_from_slice(floats.values);
         of_sorted(quantile, sort(&mut sorted))
-    })
+    });
 }
 
-pub(super) fn median_deviation(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Done {
+pub(super) fn median_deviation(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let mut sorted = Vec::new();
     of_floats(call, samples, metric, out, |_, floats| {
         if floats.values.iter().any(|value| value.is_nan()) {
@@ -184,9 +164,11 @@ pub(super) fn median_deviation(
         sorted.clear();
         sorted.extend_from_slice(floats.values);
         let median = of_sorted(0.5, sort(&mut sorted));
-        sorted.iter_mut().for_each(|value| *value = (*value - median).abs());
+        for value in &mut sorted {
+            *value = (*value - median).abs();
+        }
         of_sorted(0.5, sort(&mut sorted))
-    })
+    });
 }
 
 fn sort(values: &mut [f64]) -> &[f64] {

@@ -10,15 +10,9 @@ use super::window::{Window, seconds};
 use super::{RangeCall, extended, extended_histogram, histogram_rate};
 use crate::eval::annotation::Annotation;
 use crate::eval::column::{Cell, Column};
-use crate::eval::error::EvalError;
 use crate::functions::FunctionId;
 
-pub(super) fn rate(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn rate(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let kind = Kind::of(call.function);
     if call.windows.extension.is_some() {
         call.windows.each(samples, |step, window| {
@@ -34,12 +28,12 @@ pub(super) fn rate(
                 out.set_cell(step, cell);
             }
         });
-        return Ok(());
+        return;
     }
     let use_starts = kind.is_counter && call.context.options.start_timestamps;
     if samples.histograms.times.is_empty() && (!use_starts || samples.floats.starts.is_empty()) {
         floats(call, kind, samples.floats.view(), out);
-        return Ok(());
+        return;
     }
     call.windows.each(samples, |step, mut window| {
         if !use_starts {
@@ -50,7 +44,6 @@ pub(super) fn rate(
             out.set_cell(step, cell);
         }
     });
-    Ok(())
 }
 
 /// Which of the three functions it is.

@@ -26,12 +26,7 @@ fn each_pair(
     });
 }
 
-pub(super) fn linear(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+pub(super) fn linear(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     let predicts = call.function == FunctionId::PredictLinear;
     each_pair(call, samples, metric, out, |step, floats| {
         if !predicts {
@@ -40,7 +35,6 @@ pub(super) fn linear(
         let (slope, intercept) = regression(floats, call.windows.grid.time(step));
         slope * call.params[0].at(step) + intercept
     });
-    Ok(())
 }
 
 /// The line of least squares: its slope per second, and its value at `origin_ms`.
@@ -65,12 +59,8 @@ fn regression(floats: View<'_, f64>, origin_ms: i64) -> (f64, f64) {
     (slope, y / n - slope * x / n)
 }
 
-pub(super) fn double_exponential(
-    call: &RangeCall<'_>,
-    samples: &Samples,
-    metric: &str,
-    out: &mut Column,
-) -> Result<(), EvalError> {
+/// Both factors have to lie between 0 and 1, wherever there are samples.
+pub(super) fn check_factors(call: &RangeCall<'_>) -> Result<(), EvalError> {
     for step in 0..call.windows.grid.len() {
         for (at, word) in ["smoothing", "trend"].into_iter().enumerate() {
             let factor = call.params[at].at(step);
@@ -82,10 +72,13 @@ pub(super) fn double_exponential(
             }
         }
     }
+    Ok(())
+}
+
+pub(super) fn double_exponential(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     each_pair(call, samples, metric, out, |step, floats| {
         smooth(floats.values, call.params[0].at(step), call.params[1].at(step))
     });
-    Ok(())
 }
 
 fn smooth(values: &[f64], smoothing: f64, trend: f64) -> f64 {

@@ -8,18 +8,33 @@ use weir_signal::{
     Exemplar, Histogram, Labels, Metadata, Points, ReadError, Scope, SeriesSelect, SeriesSource, SeriesStream,
 };
 
-/// What a series has at one time: a value and when counting began, 0 where that is not known.
-type Sample = (Value, i64);
+/// What a series has at one time.
+#[derive(Debug, Clone)]
+struct Sample {
+    value: Value,
+    /// When counting began, 0 where that is not known.
+    start_ms: i64,
+}
 
 #[derive(Debug, Clone)]
 enum Value {
     Float(f64),
+    /// As it was sent.
     Histogram(Arc<Histogram>),
+}
+
+impl Value {
+    fn histogram(&self) -> Option<&Histogram> {
+        match self {
+            Self::Float(_) => None,
+            Self::Histogram(histogram) => Some(histogram),
+        }
+    }
 }
 
 /// Series, kept whole and uncompressed. Samples may come in any order; of several of one time the last one counts.
 ///
-/// It knows no tenants: whoever has it may read all of it that the scope's matchers select.
+/// Histograms come back with the hint that [`Histogram::hint_after`] says. It knows no tenants: whoever has it may read all of it that the scope's matchers select.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySeries {
     samples: BTreeMap<Labels, BTreeMap<i64, Sample>>,
@@ -35,7 +50,7 @@ impl MemorySeries {
 
     /// Adds a float; `start_ms` 0 where it is not known when counting began.
     pub fn push(&mut self, labels: &Labels, time_ms: i64, value: f64, start_ms: i64) {
-        self.insert(labels, time_ms, (Value::Float(value), start_ms));
+        self.insert(labels, time_ms, Sample { value: Value::Float(value), start_ms });
     }
 
     /// Adds a histogram; `start_ms` 0 where it is not known when counting began.
@@ -46,7 +61,7 @@ impl MemorySeries {
         histogram: Arc<Histogram>,
         start_ms: i64,
     ) {
-        self.insert(labels, time_ms, (Value::Histogram(histogram), start_ms));
+        self.insert(labels, time_ms, Sample { value: Value::Histogram(histogram), start_ms });
     }
 
     /// Adds an exemplar.
@@ -97,7 +112,12 @@ impl SeriesSource for MemorySeries {
         select: &SeriesSelect,
     ) -> Result<Box<dyn SeriesStream + 'a>, ReadError> {
         let found: Vec<_> = self.matching(scope, select).collect();
-        Ok(Box::new(Stream { scope: scope.clone(), rest: found.into_iter() }))
+        Ok(Box::new(Stream {
+            scope: scope.clone(),
+            from_ms: select.from_ms,
+            all: &self.samples,
+            rest: found.into_iter(),
+        }))
     }
 
     fn series(&self, scope: &Scope, select: &SeriesSelect) -> Result<Vec<Labels>, ReadError> {
@@ -149,6 +169,8 @@ impl SeriesSource for MemorySeries {
 
 struct Stream<'a> {
     scope: Scope,
+    from_ms: i64,
+    all: &'a BTreeMap<Labels, BTreeMap<i64, Sample>>,
     rest: std::vec::IntoIter<(&'a Labels, Range<'a, i64, Sample>)>,
 }
 
@@ -156,13 +178,21 @@ impl SeriesStream for Stream<'_> {
     fn next(&mut self, points: &mut Points) -> Result<Option<Labels>, ReadError> {
         points.clear();
         let Some((labels, samples)) = self.rest.next() else { return Ok(None) };
-        for (&time_ms, (value, start_ms)) in samples {
+        let before = self.all.get(labels).and_then(|all| all.range(..self.from_ms).next_back());
+        let mut previous = before.and_then(|(_, sample)| sample.value.histogram());
+        for (&time_ms, Sample { value, start_ms }) in samples {
             match value {
                 Value::Float(value) => points.push(time_ms, *value, *start_ms),
                 Value::Histogram(histogram) => {
-                    points.push_histogram(time_ms, Arc::clone(histogram), *start_ms)
+                    let mut hinted = Arc::clone(histogram);
+                    let hint = histogram.hint_after(previous);
+                    if hint != histogram.reset_hint {
+                        Arc::make_mut(&mut hinted).reset_hint = hint;
+                    }
+                    points.push_histogram(time_ms, hinted, *start_ms);
                 }
             }
+            previous = value.histogram();
         }
         let rows = points.len() as u64;
         self.scope.budget.charge(rows, rows * size_of::<(i64, f64)>() as u64)?;

@@ -4,6 +4,7 @@ use std::iter::Peekable;
 
 use super::custom::shrank_on_common_bounds;
 use super::{Histogram, ResetHint};
+use crate::points::is_stale;
 
 impl Histogram {
     /// Whether counting began anew between `previous` and this one: where the hint does not say, if any count became
@@ -15,6 +16,33 @@ impl Histogram {
             // A function of counters may be asked of a gauge; it then gets a counter's answer.
             ResetHint::Unknown | ResetHint::Gauge => {}
         }
+        self.began_anew(previous)
+    }
+
+    /// The hint that a histogram is read with that was stored after `previous`: what its sender said where that was `Reset`
+    /// or `Gauge`; `NotReset` where it plainly goes on; else `Unknown`, which leaves the comparison to who needs it, since
+    /// a sample between the two may still be missing.
+    ///
+    /// This is what Prometheus' storage answers, and aggregations pass it on. Whoever keeps histograms as they were sent
+    /// calls this when reading.
+    pub fn hint_after(&self, previous: Option<&Self>) -> ResetHint {
+        if matches!(self.reset_hint, ResetHint::Reset | ResetHint::Gauge) {
+            return self.reset_hint;
+        }
+        let goes_on = previous.is_some_and(|previous| {
+            previous.reset_hint != ResetHint::Gauge
+                && !is_stale(previous.sum)
+                && (is_stale(self.sum)
+                    || (self.schema == previous.schema
+                        && self.zero_threshold == previous.zero_threshold
+                        && self.custom_bounds == previous.custom_bounds
+                        && !self.began_anew(previous)))
+        });
+        if goes_on { ResetHint::NotReset } else { ResetHint::Unknown }
+    }
+
+    /// Whether counts, resolution or the bucket around zero say that counting began anew, whatever the hint says.
+    fn began_anew(&self, previous: &Self) -> bool {
         if self.count < previous.count {
             return true;
         }

@@ -201,6 +201,27 @@ fn resets_are_detected() {
 }
 
 #[test]
+fn hints_follow_from_what_was_before() {
+    let check = |previous: &str, current: &str, expect: ResetHint| {
+        let previous = (!previous.is_empty()).then(|| read(previous));
+        assert_eq!(read(current).hint_after(previous.as_ref()), expect, "{previous:?} then {current}");
+    };
+    check("", A, ResetHint::Unknown);
+    check("", "hint:not_reset", ResetHint::Unknown);
+    check("", "hint:reset", ResetHint::Reset);
+    check(A, A, ResetHint::NotReset);
+    check(A, &A.replace("count:30", "count:29"), ResetHint::Unknown);
+    check(A, &format!("{} hint:not_reset", A.replace("count:30", "count:29")), ResetHint::Unknown);
+    check(A, &format!("{A} hint:gauge"), ResetHint::Gauge);
+    check(&format!("{A} hint:gauge"), A, ResetHint::Unknown);
+    check(A, &format!("schema:1 {A}"), ResetHint::Unknown);
+    check("schema:-53 bounds:1 count:1", "schema:-53 bounds:1,2 count:1", ResetHint::Unknown);
+    let end = Histogram { sum: crate::stale_nan(), ..Histogram::default() };
+    assert_eq!(end.hint_after(Some(&read(A))), ResetHint::NotReset);
+    assert_eq!(read(A).hint_after(Some(&end)), ResetHint::Unknown);
+}
+
+#[test]
 fn quantiles_fractions_and_moments() {
     let near = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() < 1e-9;
     let check = |line: &str, q: f64, expect: f64, note: QuantileNote| {

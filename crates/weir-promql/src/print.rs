@@ -1,5 +1,6 @@
 //! Trees as text.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
 use weir_signal::{METRIC_NAME, MatchOp, Matcher, go_g};
@@ -269,15 +270,17 @@ impl fmt::Display for Operator<'_> {
             list(out, matching.include.iter().map(|name| label(name)))?;
             out.write_str(")")?;
         }
-        let (left, right) = (matching.fill_left.map(go_g), matching.fill_right.map(go_g));
-        let (left, right) = (left.map(|value| value.to_string()), right.map(|value| value.to_string()));
-        if let Some(both) = left.as_ref().filter(|&left| Some(left) == right.as_ref()) {
-            return write!(out, " fill ({both})");
+        // Two that are no numbers are not the same.
+        let both = matching.fill_left.filter(|left| {
+            matching.fill_right.is_some_and(|right| left.partial_cmp(&right) == Some(Ordering::Equal))
+        });
+        if let Some(both) = both {
+            return write!(out, " fill ({})", go_g(both));
         }
-        if let Some(left) = left {
-            write!(out, " fill_left ({left})")?;
+        if let Some(left) = matching.fill_left {
+            write!(out, " fill_left ({})", go_g(left))?;
         }
-        right.map_or(Ok(()), |right| write!(out, " fill_right ({right})"))
+        matching.fill_right.map_or(Ok(()), |right| write!(out, " fill_right ({})", go_g(right)))
     }
 }
 

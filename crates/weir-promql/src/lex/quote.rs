@@ -3,6 +3,9 @@
 use super::{Kind, Lexer};
 use crate::parse::ParseError;
 
+/// What stands in the place of bytes that are no UTF-8 is refused within strings, since it is not what was meant.
+const NO_UTF8: &str = "invalid UTF-8 rune";
+
 impl Lexer<'_> {
     /// A string whose opening quote has been read. What it says is left for [`unquote`], which relies on the checks here.
     pub(super) fn string(&mut self, open: char) -> Result<Kind, ParseError> {
@@ -11,6 +14,7 @@ impl Lexer<'_> {
                 None | Some('\n') => return self.error("unterminated quoted string"),
                 Some('\\') => self.escape(open)?,
                 Some(close) if close == open => return Ok(Kind::String),
+                Some(char::REPLACEMENT_CHARACTER) => return self.error(NO_UTF8),
                 Some(_) => {}
             }
         }
@@ -18,12 +22,13 @@ impl Lexer<'_> {
 
     /// A string without escapes, whose opening backtick has been read.
     pub(super) fn raw_string(&mut self) -> Result<Kind, ParseError> {
-        match self.text[self.at..].find('`') {
-            Some(length) => {
-                self.at += length + 1;
-                Ok(Kind::String)
+        loop {
+            match self.bump() {
+                None => return self.error("unterminated raw string"),
+                Some('`') => return Ok(Kind::String),
+                Some(char::REPLACEMENT_CHARACTER) => return self.error(NO_UTF8),
+                Some(_) => {}
             }
-            None => self.error("unterminated raw string"),
         }
     }
 
@@ -103,7 +108,7 @@ pub(crate) fn unquote(quoted: &str) -> Vec<u8> {
     said
 }
 
-/// A text in double quotes, as Go and so Prometheus writes it.
+/// A text in double quotes, as Go and so Prometheus writes it (but for U+FFFD, which is escaped).
 pub(crate) fn quote(text: &str) -> String {
     quote_bytes(text.as_bytes())
 }
@@ -146,7 +151,8 @@ fn push_escaped(out: &mut String, character: char, quote: char) {
             out.push('\\');
             out.push(quote);
         }
-        ' '..='~' => out.push(character),
+        // As it is, the lexer would refuse it.
+        char::REPLACEMENT_CHARACTER if quote == '"' => push_hex(out, 'u', 4, character.into()),
         _ if is_printable(character) => out.push(character),
         '\0'..'\u{80}' => push_hex(out, 'x', 2, character.into()),
         '\u{80}'..'\u{10000}' => push_hex(out, 'u', 4, character.into()),
@@ -164,6 +170,9 @@ fn push_hex(out: &mut String, letter: char, digits: usize, code: u32) {
 /// Whether a character can be seen (letters, marks, numbers, punctuation, symbols): what the standard library's debug form
 /// leaves as it is behind another character.
 fn is_printable(character: char) -> bool {
+    if matches!(character, ' '..='~') {
+        return true;
+    }
     let mut pair = String::from("a");
     pair.push(character);
     pair.escape_debug().nth(1) == Some(character)

@@ -16,6 +16,8 @@ pub(crate) struct Token {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
     Eof,
+    /// What the lexer refuses.
+    Unreadable,
     Comma,
     Colon,
     LeftParen,
@@ -210,14 +212,11 @@ impl Kind {
         }
     }
 
-    /// Whether it is a label in a list of labels: every keyword is.
+    /// Whether it is a label in a list of labels: every keyword is, but for `without`.
     pub(crate) fn is_label_name(self) -> bool {
         match self {
-            Self::Identifier
-            | Self::MetricIdentifier
-            | Self::Aggregate(_)
-            | Self::Function(_)
-            | Self::Keyword(_) => true,
+            Self::Identifier | Self::MetricIdentifier | Self::Aggregate(_) | Self::Function(_) => true,
+            Self::Keyword(keyword) => keyword != Keyword::Without,
             Self::Op(op) => op.is_set() || op == BinaryOp::Atan2,
             _ => false,
         }

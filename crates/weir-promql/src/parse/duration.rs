@@ -19,16 +19,19 @@ impl Parser<'_> {
     /// The duration of an offset. It ends where it can: `foo offset 5m + 3` adds to `foo`. Where it begins with a parenthesis
     /// or with two signs, it goes on.
     pub(super) fn offset_duration(&mut self) -> Result<DurationExpr> {
-        let sign = self.sign()?;
+        let sign = self.sign();
         let (expr, height) = match (self.token.kind, sign) {
-            (Kind::Number | Kind::Duration | Kind::Function(_), _) => self.duration_operand(OFFSET)?,
+            (Kind::Number | Kind::Duration | Kind::Function(_), _) => {
+                let begin = sign.map_or(self.token.span, |sign| sign.1);
+                self.duration_operand(begin, OFFSET)?
+            }
             (Kind::LeftParen, Some(_)) => {
                 // Unlike any other in parentheses it needs no permission.
                 let (open, (inner, height), close) = self.duration_in_parens(OFFSET)?;
                 (in_parens(inner, open.to(close)), height + 1)
             }
             (Kind::LeftParen, None) => {
-                let parens = self.duration_operand(OFFSET)?;
+                let parens = self.duration_operand(self.token.span, OFFSET)?;
                 return Ok(self.duration_chain(parens, 0, OFFSET)?.0);
             }
             (Kind::Op(BinaryOp::Add | BinaryOp::Sub), Some(sign)) => {
@@ -47,12 +50,12 @@ impl Parser<'_> {
     /// A duration whose operators bind at least this tightly.
     fn duration_operation(&mut self, precedence_min: u8, expected: Expected) -> Result<Tree> {
         self.nested(|parser| {
-            let first = match parser.sign()? {
+            let first = match parser.sign() {
                 Some(sign) => {
                     let inner = parser.duration_operation(BinaryOp::Pow.precedence(), expected)?;
                     parser.apply_sign(sign, inner)?
                 }
-                None => parser.duration_operand(expected)?,
+                None => parser.duration_operand(parser.token.span, expected)?,
             };
             parser.duration_chain(first, precedence_min, expected)
         })
@@ -65,10 +68,11 @@ impl Parser<'_> {
             && is_calculation(op)
             && op.precedence() >= precedence_min
         {
-            let sign = self.advance()?.span;
+            let sign = self.advance().span;
             let groups_right = op == BinaryOp::Pow;
             let (rhs, right_height) =
                 self.duration_operation(op.precedence() + u8::from(!groups_right), expected)?;
+            self.check_readable()?;
             self.check_calculation(lhs.span())?;
             if matches!(rhs, DurationExpr::Number(number) if number.value == 0.0) {
                 match op {
@@ -84,8 +88,9 @@ impl Parser<'_> {
         Ok((lhs, height))
     }
 
-    fn duration_operand(&mut self, expected: Expected) -> Result<Tree> {
-        let begin = self.token.span;
+    /// What stands between operators. Where it is not allowed, `begin` is where that shows.
+    fn duration_operand(&mut self, begin: Span, expected: Expected) -> Result<Tree> {
+        let name = self.token.span;
         match self.token.kind {
             Kind::Number | Kind::Duration => {
                 let number = self.number()?;
@@ -95,25 +100,25 @@ impl Parser<'_> {
                 Ok((DurationExpr::Number(number), 1))
             }
             Kind::Function(function @ (Function::Step | Function::Range)) => {
-                self.advance()?;
+                self.advance();
                 self.expect_in(Kind::LeftParen, expected)?;
                 self.expect_in(Kind::RightParen, expected)?;
-                let span = begin.to(self.taken);
-                self.check_calculation(span)?;
+                let span = name.to(self.taken);
+                self.check_calculation(begin)?;
                 match function {
                     Function::Step => Ok((DurationExpr::Step(span), 1)),
                     _ => Ok((DurationExpr::Range(span), 1)),
                 }
             }
             Kind::Function(function @ (Function::MinOf | Function::MaxOf)) => {
-                self.advance()?;
+                self.advance();
                 self.expect_in(Kind::LeftParen, expected)?;
                 let (first, first_height) = self.duration_operation(0, expected)?;
                 self.expect_in(Kind::Comma, expected)?;
                 let (second, second_height) = self.duration_operation(0, expected)?;
                 self.expect_in(Kind::RightParen, expected)?;
-                let span = begin.to(self.taken);
-                self.check_calculation(span)?;
+                let span = name.to(self.taken);
+                self.check_calculation(begin)?;
                 let (first, second) = (Box::new(first), Box::new(second));
                 let expr = match function {
                     Function::MinOf => DurationExpr::MinOf(first, second, span),
@@ -132,7 +137,7 @@ impl Parser<'_> {
 
     /// Both parentheses and what stands between them.
     fn duration_in_parens(&mut self, expected: Expected) -> Result<(Span, Tree, Span)> {
-        let open = self.advance()?.span;
+        let open = self.advance().span;
         let inner = self.duration_operation(0, expected)?;
         let close = self.expect_in(Kind::RightParen, expected)?;
         Ok((open, inner, close))
@@ -142,7 +147,7 @@ impl Parser<'_> {
         if self.token.kind != kind {
             return self.unexpected(expected.context, expected.expected);
         }
-        Ok(self.advance()?.span)
+        Ok(self.advance().span)
     }
 
     /// A sign is part of a number, a plus has no effect elsewhere.

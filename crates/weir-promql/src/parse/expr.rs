@@ -38,7 +38,7 @@ impl Parser<'_> {
 
     /// A sign binds like a multiplication: `-a^2` is `-(a^2)`, `-a*b` is `(-a)*b`. That of a number is part of it.
     fn signed(&mut self, op: UnaryOp) -> Result<Tree> {
-        let sign = self.advance()?.span;
+        let sign = self.advance().span;
         let (expr, height) = self.operation(BinaryOp::Pow.precedence())?;
         let span = sign.to(expr.span());
         if let Expr::Number(number) = expr {
@@ -50,8 +50,8 @@ impl Parser<'_> {
     }
 
     fn binary(&mut self, (lhs, left_height): Tree, op: BinaryOp) -> Result<Tree> {
-        self.advance()?;
-        let return_bool = self.accept(Kind::Keyword(Keyword::Bool))?;
+        self.advance();
+        let return_bool = self.accept(Kind::Keyword(Keyword::Bool));
         let matching = self.matching()?;
         let is_filled = matching.fill_left.is_some() || matching.fill_right.is_some();
         let groups_right = op == BinaryOp::Pow;
@@ -61,6 +61,7 @@ impl Parser<'_> {
         let binary = Binary { op, lhs, rhs, return_bool, matching: Some(matching) };
         let expr = Expr::Binary(Box::new(binary));
         if is_filled && !self.options.fill_modifiers {
+            self.check_readable()?;
             return self.error(expr.span(), "binop fill modifiers are experimental and not enabled");
         }
         Ok((expr, height))
@@ -70,16 +71,21 @@ impl Parser<'_> {
     fn matching(&mut self) -> Result<Matching> {
         let mut matching = Matching::default();
         if let Kind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) = self.token.kind {
-            self.advance()?;
+            self.advance();
             matching.on = keyword == Keyword::On;
             matching.labels = self.grouping()?;
             if let Kind::Keyword(keyword @ (Keyword::GroupLeft | Keyword::GroupRight)) = self.token.kind {
-                self.advance()?;
+                self.advance();
                 matching.cardinality = match keyword {
                     Keyword::GroupLeft => Cardinality::ManyToOne,
                     _ => Cardinality::OneToMany,
                 };
-                if self.token.kind == Kind::LeftParen {
+                let may_follow = match self.token.kind {
+                    Kind::LeftParen => false,
+                    Kind::Keyword(Keyword::Fill | Keyword::FillLeft | Keyword::FillRight) => true,
+                    kind => begins_expr(kind),
+                };
+                if !may_follow {
                     matching.include = self.grouping()?;
                 }
             }
@@ -108,9 +114,9 @@ impl Parser<'_> {
 
     /// `fill (-1)`
     fn fill(&mut self) -> Result<f64> {
-        self.advance()?;
+        self.advance();
         self.expect(Kind::LeftParen)?;
-        let sign = self.sign()?;
+        let sign = self.sign();
         let number = match self.token.kind {
             Kind::Number | Kind::Duration => self.number()?,
             _ => return self.unexpected_here(),
@@ -120,13 +126,13 @@ impl Parser<'_> {
     }
 
     /// Takes a sign, where there is one.
-    pub(super) fn sign(&mut self) -> Result<Option<(UnaryOp, Span)>> {
+    pub(super) fn sign(&mut self) -> Option<(UnaryOp, Span)> {
         let op = match self.token.kind {
             Kind::Op(BinaryOp::Add) => UnaryOp::Plus,
             Kind::Op(BinaryOp::Sub) => UnaryOp::Minus,
-            _ => return Ok(None),
+            _ => return None,
         };
-        Ok(Some((op, self.advance()?.span)))
+        Some((op, self.advance().span))
     }
 
     /// The next token, which is a number or a duration.
@@ -141,7 +147,7 @@ impl Parser<'_> {
         };
         match value {
             Ok(value) => {
-                self.advance()?;
+                self.advance();
                 Ok(Number { value, is_duration, span })
             }
             Err(why) => self.error(span, why),
@@ -154,11 +160,11 @@ impl Parser<'_> {
         let tree = match kind {
             Kind::Number | Kind::Duration => (Expr::Number(self.number()?), 1),
             Kind::String => {
-                self.advance()?;
+                self.advance();
                 (Expr::String(string(self.text_of(span), span)), 1)
             }
             Kind::LeftParen => {
-                self.advance()?;
+                self.advance();
                 let (expr, height) = self.expr()?;
                 let close = self.expect(Kind::RightParen)?;
                 self.check_height(height + 1)?;
@@ -166,7 +172,7 @@ impl Parser<'_> {
             }
             Kind::LeftBrace => (Expr::Vector(self.selector(None)?), 1),
             _ if kind.is_metric_name() => {
-                self.advance()?;
+                self.advance();
                 match (kind, self.token.kind) {
                     (
                         Kind::Aggregate(op),
@@ -196,7 +202,7 @@ impl Parser<'_> {
         if function.stability == Stability::Experimental && !self.options.experimental_functions {
             return self.error(name, format!("function {} is not enabled", quote(text)));
         }
-        let close = self.advance()?;
+        let close = self.advance();
         Ok((Expr::Call(Call { function, args, span: name.to(close.span) }), height + 1))
     }
 
@@ -211,7 +217,8 @@ impl Parser<'_> {
             tallest = tallest.max(height);
             match self.token.kind {
                 Kind::Comma => {
-                    let comma = self.advance()?;
+                    let comma = self.advance();
+                    self.check_readable()?;
                     if !begins_expr(self.token.kind) {
                         return self.error(comma.span, "trailing commas not allowed in function call args");
                     }
@@ -228,9 +235,12 @@ impl Parser<'_> {
     fn aggregate(&mut self, op: AggregateOp, name: Span) -> Result<Tree> {
         let mut modifier = self.aggregate_modifier()?;
         let (mut args, height) = self.args()?;
-        self.advance()?;
+        self.advance();
         if modifier.is_none() {
             modifier = self.aggregate_modifier()?;
+        }
+        if modifier.is_none() {
+            self.check_readable()?;
         }
         let span = name.to(self.taken);
         if args.is_empty() {
@@ -261,7 +271,7 @@ impl Parser<'_> {
         let Kind::Keyword(keyword @ (Keyword::By | Keyword::Without)) = self.token.kind else {
             return Ok(None);
         };
-        self.advance()?;
+        self.advance();
         Ok(Some((keyword == Keyword::Without, self.grouping()?)))
     }
 
@@ -271,13 +281,13 @@ impl Parser<'_> {
         if self.token.kind != Kind::LeftParen {
             return self.unexpected("grouping opts", "\"(\"");
         }
-        self.advance()?;
-        while !self.accept(Kind::RightParen)? {
+        self.advance();
+        while !self.accept(Kind::RightParen) {
             labels.push(self.grouping_label()?);
             match self.token.kind {
                 Kind::RightParen => {}
                 Kind::Comma => {
-                    self.advance()?;
+                    self.advance();
                 }
                 _ => return self.unexpected("grouping opts", "\",\" or \")\""),
             }
@@ -295,7 +305,7 @@ impl Parser<'_> {
         };
         match String::from_utf8(name) {
             Ok(name) if !name.is_empty() => {
-                self.advance()?;
+                self.advance();
                 Ok(name.into())
             }
             Ok(name) => self.error(span, format!("invalid label name for grouping: {}", quote(&name))),

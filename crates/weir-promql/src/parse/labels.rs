@@ -11,22 +11,22 @@ impl Parser<'_> {
         let mut labels = LabelsBuilder::new();
         let mut name = None;
         if self.token.kind.is_metric_name() {
-            name = Some(self.advance()?.span);
+            name = Some(self.advance().span);
         }
         let begin = self.token.span;
         if self.token.kind == Kind::LeftBrace {
-            self.advance()?;
+            self.advance();
             while self.token.kind != Kind::RightBrace {
                 self.label(&mut labels)?;
                 match self.token.kind {
                     Kind::RightBrace => {}
                     Kind::Comma => {
-                        self.advance()?;
+                        self.advance();
                     }
                     _ => return self.unexpected("label set", "\",\" or \"}\""),
                 }
             }
-            self.advance()?;
+            self.advance();
         }
         if let Some(name) = name {
             labels.set(METRIC_NAME, self.text_of(name));
@@ -44,14 +44,14 @@ impl Parser<'_> {
             Kind::String => self.utf8(label)?,
             _ => return self.unexpected("label set", "identifier or \"}\""),
         };
-        self.advance()?;
+        self.advance();
         if self.token.kind == Kind::Assign {
-            self.advance()?;
+            self.advance();
             if self.token.kind != Kind::String {
                 return self.unexpected("label set", "string");
             }
             let value = self.utf8(self.token)?;
-            self.advance()?;
+            self.advance();
             labels.push(&name, &value);
             return Ok(());
         }

@@ -144,6 +144,8 @@ struct Parser<'a> {
     token: Token,
     /// Where the one before it stands.
     taken: Span,
+    /// Why the next token is none.
+    unreadable: Option<ParseError>,
     options: Options,
     /// How many expressions are being read within each other.
     depth: usize,
@@ -152,40 +154,55 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(mut lexer: Lexer<'a>, options: Options) -> Result<Self> {
+    fn new(lexer: Lexer<'a>, options: Options) -> Result<Self> {
         let text = lexer.text();
         if text.len() > TEXT_BYTES_MAX {
             let message = format!("the query has {} bytes, more than {TEXT_BYTES_MAX}", text.len());
             return Err(ParseError::new(text, Span::default(), message));
         }
-        let token = lexer.next()?;
-        Ok(Self { lexer, token, taken: Span::default(), options, depth: 0, aggregations: 0 })
+        let token = Token { kind: Kind::Eof, span: Span::default() };
+        let (taken, unreadable, depth, aggregations) = (token.span, None, 0, 0);
+        let mut parser = Self { lexer, token, taken, unreadable, options, depth, aggregations };
+        parser.advance();
+        Ok(parser)
     }
 
-    /// Takes the next token and reads the one after it.
-    fn advance(&mut self) -> Result<Token> {
+    /// Takes the next token and reads the one after it. Where that cannot be read, this is an error only once a rule would
+    /// take it: what the rules find wrong with the text before comes first.
+    fn advance(&mut self) -> Token {
         let taken = self.token;
         self.taken = taken.span;
-        self.token = self.lexer.next()?;
-        Ok(taken)
+        match self.lexer.next() {
+            Ok(token) => self.token = token,
+            Err(error) => {
+                self.token = Token { kind: Kind::Unreadable, span: error.span };
+                self.unreadable = Some(error);
+            }
+        }
+        taken
     }
 
     /// Takes the next token where it is of this kind.
-    fn accept(&mut self, kind: Kind) -> Result<bool> {
+    fn accept(&mut self, kind: Kind) -> bool {
         let found = self.token.kind == kind;
         if found {
-            self.advance()?;
+            self.advance();
         }
-        Ok(found)
+        found
     }
 
     /// Takes the next token, which must be of this kind.
     fn expect(&mut self, kind: Kind) -> Result<Token> {
-        if self.token.kind == kind { self.advance() } else { self.unexpected_here() }
+        if self.token.kind == kind { Ok(self.advance()) } else { self.unexpected_here() }
     }
 
     fn end(&self) -> Result<()> {
         if self.token.kind == Kind::Eof { Ok(()) } else { self.unexpected_here() }
+    }
+
+    /// Refuses a next token that cannot be read, where the rule depends on what it is.
+    fn check_readable(&self) -> Result<()> {
+        self.unreadable.clone().map_or(Ok(()), Err)
     }
 
     fn text_of(&self, span: Span) -> &'a str {
@@ -198,6 +215,7 @@ impl<'a> Parser<'a> {
 
     /// The next token stands where it cannot.
     fn unexpected<T>(&self, context: &str, expected: &str) -> Result<T> {
+        self.check_readable()?;
         let mut message = format!("unexpected {}", self.token.describe(self.lexer.text()));
         if !context.is_empty() {
             message.push_str(" in ");

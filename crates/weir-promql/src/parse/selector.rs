@@ -23,7 +23,7 @@ impl Parser<'_> {
         if !self.token.kind.is_metric_name() {
             return self.unexpected_here();
         }
-        let name = self.advance()?;
+        let name = self.advance();
         self.selector(Some(name.span))
     }
 
@@ -32,13 +32,13 @@ impl Parser<'_> {
         let begin = name.unwrap_or(self.token.span);
         let mut matchers = Vec::new();
         if self.token.kind == Kind::LeftBrace {
-            self.advance()?;
-            while !self.accept(Kind::RightBrace)? {
+            self.advance();
+            while !self.accept(Kind::RightBrace) {
                 matchers.push(self.matcher()?);
                 match self.token.kind {
                     Kind::RightBrace => {}
                     Kind::Comma => {
-                        self.advance()?;
+                        self.advance();
                     }
                     _ => return self.unexpected("label matching", "\",\" or \"}\""),
                 }
@@ -66,7 +66,7 @@ impl Parser<'_> {
             Kind::String => self.utf8(label)?,
             _ => return self.unexpected("label matching", "identifier or \"}\""),
         };
-        self.advance()?;
+        self.advance();
         let op = match self.token.kind {
             Kind::Assign => MatchOp::Equal,
             Kind::Op(BinaryOp::NotEqual) => MatchOp::NotEqual,
@@ -76,7 +76,7 @@ impl Parser<'_> {
             _ if label.kind == Kind::String => return Ok(Matcher::equal(METRIC_NAME, &name)),
             _ => return self.unexpected("label matching", "label matching operator"),
         };
-        self.advance()?;
+        self.advance();
         let value = self.token;
         if value.kind != Kind::String {
             return self.unexpected("label matching", "string");
@@ -84,7 +84,7 @@ impl Parser<'_> {
         let text = self.utf8(value)?;
         match Matcher::new(&name, op, &text) {
             Ok(matcher) => {
-                self.advance()?;
+                self.advance();
                 Ok(matcher)
             }
             Err(error) => self.error(label.span.to(value.span), error.to_string()),
@@ -127,7 +127,7 @@ impl Parser<'_> {
             context: "subquery selector",
             expected: "number, duration, step(), range(), or \"]\"",
         };
-        let open = self.advance()?.span;
+        let open = self.advance().span;
         let range = self.positive_duration(RANGE)?;
         match self.token.kind {
             Kind::RightBracket => {
@@ -143,11 +143,11 @@ impl Parser<'_> {
                     Expr::Vector(selector) => selector,
                     _ => return self.error(open.to(close), "ranges only allowed for vector selectors"),
                 };
-                self.advance()?;
+                self.advance();
                 Ok((Expr::Matrix(MatrixSelector { selector, range, span }), height))
             }
             Kind::Colon => {
-                self.advance()?;
+                self.advance();
                 let mut step = None;
                 if self.token.kind != Kind::RightBracket {
                     step = Some(self.positive_duration(STEP)?);
@@ -155,7 +155,7 @@ impl Parser<'_> {
                         return self.unexpected("subquery selector", "\"]\"");
                     }
                 }
-                let close = self.advance()?.span;
+                let close = self.advance().span;
                 let span = expr.span().to(close);
                 self.check_height(height + 1)?;
                 let subquery = Subquery { expr, range, step, offset: None, at: None, span };
@@ -167,7 +167,9 @@ impl Parser<'_> {
 
     /// A duration that must be above zero, as far as that is known without the query's step and range.
     fn positive_duration(&mut self, expected: Expected) -> Result<Duration> {
-        match self.duration(expected)? {
+        let duration = self.duration(expected)?;
+        self.check_readable()?;
+        match duration {
             DurationExpr::Number(number) if number.value <= 0.0 => {
                 self.error(number.span, "duration must be greater than 0")
             }
@@ -178,7 +180,7 @@ impl Parser<'_> {
 
     /// `offset 5m`
     fn offset(&mut self, expr: &mut Expr) -> Result<()> {
-        self.advance()?;
+        self.advance();
         let offset = match self.offset_duration()? {
             DurationExpr::Number(number) => match seconds_to_millis(number.value) {
                 0 => None,
@@ -203,8 +205,8 @@ impl Parser<'_> {
 
     /// `@ 1609746000`, `@ start()`
     fn at(&mut self, expr: &mut Expr) -> Result<()> {
-        self.advance()?;
-        let sign = self.sign()?;
+        self.advance();
+        let sign = self.sign();
         let span = expr.span();
         let time = match self.token.kind {
             Kind::Number | Kind::Duration => {
@@ -223,12 +225,12 @@ impl Parser<'_> {
                 At::Time((seconds * 1000.0).round() as i64)
             }
             Kind::Function(function @ (Function::Start | Function::End)) if sign.is_none() => {
-                self.advance()?;
+                self.advance();
                 for paren in [Kind::LeftParen, Kind::RightParen] {
                     if self.token.kind != paren {
                         return self.unexpected("@", "timestamp");
                     }
-                    self.advance()?;
+                    self.advance();
                 }
                 if function == Function::Start { At::Start } else { At::End }
             }
@@ -270,7 +272,7 @@ impl Parser<'_> {
             return self.error(span, "anchored and smoothed modifiers cannot be used together");
         }
         *target = Some(extension);
-        self.advance()?;
+        self.advance();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weir_signal::{BucketRun, Buckets, Histogram, stale_nan};
 
-use super::{Parser, Result};
+use super::{Expected, Parser, Result};
 use crate::ast::{BinaryOp, UnaryOp};
 use crate::lex::{Descriptor, Kind, Token, quote};
 use crate::number::parse_number;
@@ -35,6 +35,14 @@ impl SequenceValue {
     }
 }
 
+/// A value, or the first thing told of a histogram.
+const VALUE: Expected = Expected { context: "series values", expected: "" };
+/// Anything after it.
+const FURTHER: Expected = Expected {
+    context: "histogram description",
+    expected: "histogram description key, e.g. buckets:[5 10 7]",
+};
+
 /// A histogram, and whether its hint was given.
 type Described = (Histogram, bool);
 
@@ -42,25 +50,30 @@ impl Parser<'_> {
     /// All values up to the end.
     pub(super) fn sequence(&mut self) -> Result<Vec<SequenceValue>> {
         let mut values = Vec::new();
-        while self.token.kind == Kind::Space {
-            self.advance()?;
-            match self.token.kind {
-                Kind::Space | Kind::Eof => {}
-                _ => self.sequence_item(&mut values)?,
+        if !matches!(self.token.kind, Kind::Space | Kind::Eof) {
+            return self.unexpected(VALUE.context, VALUE.expected);
+        }
+        while self.accept(Kind::Space) {
+            if !matches!(self.token.kind, Kind::Space | Kind::Eof) {
+                self.sequence_item(&mut values)?;
             }
         }
-        if self.token.kind == Kind::Eof { Ok(values) } else { self.unexpected("series values", "") }
+        self.end()?;
+        Ok(values)
     }
 
     fn sequence_item(&mut self, values: &mut Vec<SequenceValue>) -> Result<()> {
         match self.token.kind {
             Kind::Blank => {
-                self.advance()?;
+                self.advance();
                 let times = self.times()?.unwrap_or(1);
                 self.repeat(values, times, SequenceValue { omitted: true, ..SequenceValue::default() })
             }
             Kind::OpenHistogram => self.sequence_histograms(values),
-            _ => self.sequence_floats(values),
+            Kind::Identifier | Kind::Number | Kind::Op(BinaryOp::Add | BinaryOp::Sub) => {
+                self.sequence_floats(values)
+            }
+            _ => self.unexpected_here(),
         }
     }
 
@@ -71,14 +84,14 @@ impl Parser<'_> {
             if self.text_of(token.span) != "stale" {
                 return self.unexpected("series values", "number or \"stale\"");
             }
-            self.advance()?;
+            self.advance();
             stale_nan()
         } else {
-            self.signed_number()?
+            self.signed_number(VALUE)?
         };
         if matches!(self.token.kind, Kind::Op(BinaryOp::Add | BinaryOp::Sub)) {
-            let step = self.signed_number()?;
-            let Some(times) = self.times()? else { return self.unexpected("series values", "") };
+            let step = self.signed_number(VALUE)?;
+            let Some(times) = self.times()? else { return self.unexpected(VALUE.context, VALUE.expected) };
             self.check_room(values, times.saturating_add(1))?;
             for _ in 0..=times {
                 values.push(SequenceValue::float(value));
@@ -97,13 +110,13 @@ impl Parser<'_> {
             let times = self.times()?.map_or(1, |times| times.saturating_add(1));
             return self.repeat(values, times, SequenceValue::histogram(histogram, has_reset_hint));
         };
-        self.advance()?;
+        self.advance();
         if self.token.kind != Kind::OpenHistogram {
-            return self.unexpected("series values", "");
+            return self.unexpected(VALUE.context, VALUE.expected);
         }
         // The hint of the second one says for all whether there is one.
         let (step, has_reset_hint) = self.histogram()?;
-        let Some(times) = self.times()? else { return self.unexpected("series values", "") };
+        let Some(times) = self.times()? else { return self.unexpected(VALUE.context, VALUE.expected) };
         self.check_room(values, times.saturating_add(1))?;
         values.push(SequenceValue::histogram(histogram.clone(), has_reset_hint));
         for _ in 0..times {
@@ -139,11 +152,11 @@ impl Parser<'_> {
 
     /// `x3`, where it stands here.
     fn times(&mut self) -> Result<Option<usize>> {
-        if !self.accept(Kind::Times)? {
+        if !self.accept(Kind::Times) {
             return Ok(None);
         }
         if self.token.kind != Kind::Number {
-            return self.unexpected("series values", "");
+            return self.unexpected(VALUE.context, VALUE.expected);
         }
         Ok(Some(self.whole()? as usize))
     }
@@ -164,19 +177,19 @@ impl Parser<'_> {
                 format!("invalid repetition in series values: strconv.ParseUint: parsing {quoted}: {why}");
             return self.error(span, message);
         };
-        self.advance()?;
+        self.advance();
         Ok(whole)
     }
 
-    fn signed_number(&mut self) -> Result<f64> {
-        let sign = self.sign()?;
+    fn signed_number(&mut self, expected: Expected) -> Result<f64> {
+        let sign = self.sign();
         let Token { kind, span } = self.token;
         if kind != Kind::Number {
-            return self.unexpected("series values", "");
+            return self.unexpected(expected.context, expected.expected);
         }
         match parse_number(self.text_of(span)) {
             Ok(value) => {
-                self.advance()?;
+                self.advance();
                 Ok(if matches!(sign, Some((UnaryOp::Minus, _))) { -value } else { value })
             }
             Err(why) => self.error(span, format!("error parsing number: {why}")),
@@ -187,49 +200,56 @@ impl Parser<'_> {
         let mut histogram = Histogram::default();
         let mut given: Vec<Descriptor> = Vec::new();
         let (mut offset, mut negative_offset) = (0, 0);
-        self.advance()?;
+        self.advance();
         while let Kind::Descriptor(descriptor) = self.token.kind {
             if given.contains(&descriptor) {
                 let message = format!("duplicate key \"{}\" in histogram", descriptor.as_str());
                 return self.error(self.token.span, message);
             }
+            let expected = if given.is_empty() { VALUE } else { FURTHER };
             given.push(descriptor);
-            self.advance()?;
-            self.expect_described(Kind::Colon)?;
+            self.advance();
+            self.expect_described(Kind::Colon, expected)?;
             match descriptor {
-                Descriptor::Schema => histogram.schema = self.described_int()?,
-                Descriptor::Offset => offset = self.described_int()?,
-                Descriptor::NegativeOffset => negative_offset = self.described_int()?,
-                Descriptor::Sum => histogram.sum = self.signed_number()?,
-                Descriptor::Count => histogram.count = self.signed_number()?,
-                Descriptor::ZeroBucket => histogram.zero_count = self.signed_number()?,
-                Descriptor::ZeroBucketWidth => histogram.zero_threshold = self.signed_number()?,
-                Descriptor::CustomValues => histogram.custom_bounds = self.described_buckets()?.into(),
-                Descriptor::Buckets => histogram.positive.counts = self.described_buckets()?,
-                Descriptor::NegativeBuckets => histogram.negative.counts = self.described_buckets()?,
+                Descriptor::Schema => histogram.schema = self.described_int(expected)?,
+                Descriptor::Offset => offset = self.described_int(expected)?,
+                Descriptor::NegativeOffset => negative_offset = self.described_int(expected)?,
+                Descriptor::Sum => histogram.sum = self.signed_number(expected)?,
+                Descriptor::Count => histogram.count = self.signed_number(expected)?,
+                Descriptor::ZeroBucket => histogram.zero_count = self.signed_number(expected)?,
+                Descriptor::ZeroBucketWidth => histogram.zero_threshold = self.signed_number(expected)?,
+                Descriptor::CustomValues => {
+                    histogram.custom_bounds = self.described_buckets(expected)?.into()
+                }
+                Descriptor::Buckets => histogram.positive.counts = self.described_buckets(expected)?,
+                Descriptor::NegativeBuckets => {
+                    histogram.negative.counts = self.described_buckets(expected)?
+                }
                 Descriptor::CounterResetHint => {
-                    let Kind::ResetHint(hint) = self.token.kind else { return self.unexpected_described() };
+                    let Kind::ResetHint(hint) = self.token.kind else {
+                        return self.unexpected(expected.context, expected.expected);
+                    };
                     histogram.reset_hint = hint;
-                    self.advance()?;
+                    self.advance();
                 }
             }
-            if !self.accept(Kind::Space)? {
+            if !self.accept(Kind::Space) {
                 break;
             }
         }
         if given.is_empty() {
-            self.accept(Kind::Space)?;
+            self.accept(Kind::Space);
         }
-        self.expect_described(Kind::CloseHistogram)?;
+        self.expect_described(Kind::CloseHistogram, if given.is_empty() { VALUE } else { FURTHER })?;
         place(&mut histogram.positive, offset);
         place(&mut histogram.negative, negative_offset);
         Ok((histogram, given.contains(&Descriptor::CounterResetHint)))
     }
 
-    fn described_int(&mut self) -> Result<i32> {
-        let negative = self.accept(Kind::Op(BinaryOp::Sub))?;
+    fn described_int(&mut self, expected: Expected) -> Result<i32> {
+        let negative = self.accept(Kind::Op(BinaryOp::Sub));
         if self.token.kind != Kind::Number {
-            return self.unexpected_described();
+            return self.unexpected(expected.context, expected.expected);
         }
         let Token { span, .. } = self.token;
         let whole = self.whole()?;
@@ -240,29 +260,25 @@ impl Parser<'_> {
     }
 
     /// `[1 2 3]`
-    fn described_buckets(&mut self) -> Result<Vec<f64>> {
-        self.expect_described(Kind::LeftBracket)?;
-        let mut counts = vec![self.signed_number()?];
-        while self.accept(Kind::Space)? {
+    fn described_buckets(&mut self, expected: Expected) -> Result<Vec<f64>> {
+        self.expect_described(Kind::LeftBracket, expected)?;
+        let mut counts = vec![self.signed_number(expected)?];
+        while self.accept(Kind::Space) {
             if self.token.kind == Kind::RightBracket {
                 break;
             }
-            counts.push(self.signed_number()?);
+            counts.push(self.signed_number(expected)?);
         }
-        self.expect_described(Kind::RightBracket)?;
+        self.expect_described(Kind::RightBracket, expected)?;
         Ok(counts)
     }
 
-    fn expect_described(&mut self, kind: Kind) -> Result<()> {
+    fn expect_described(&mut self, kind: Kind, expected: Expected) -> Result<()> {
         if self.token.kind != kind {
-            return self.unexpected_described();
+            return self.unexpected(expected.context, expected.expected);
         }
-        self.advance()?;
+        self.advance();
         Ok(())
-    }
-
-    fn unexpected_described<T>(&self) -> Result<T> {
-        self.unexpected("histogram description", "histogram description key, e.g. buckets:[5 10 7]")
     }
 }
 

@@ -6,12 +6,15 @@
 //! never a panic. Whoever opened the sink drops it then, and nothing is half-stored.
 
 pub mod compress;
+pub mod exposition;
 mod limits;
 mod names;
+pub mod otlp;
 pub mod record;
 mod refused;
 pub mod remote_write;
 pub mod wire;
 
 pub use limits::Limits;
+pub use names::series_labels;
 pub use refused::Refused;

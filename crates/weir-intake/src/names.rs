@@ -6,7 +6,10 @@ use crate::Limits;
 
 /// The labels in `builder` as those of a series: with a metric name, no name twice or empty, within the limits. Any UTF-8
 /// is a name, as in Prometheus 3; order does not matter, and a label with an empty value is one that is not there.
-pub(crate) fn series_labels(builder: &mut LabelsBuilder, limits: &Limits) -> Result<Labels, Refusal> {
+///
+/// # Errors
+/// [`Reason::Labels`] or [`Reason::TooLarge`]; the series is refused then.
+pub fn series_labels(builder: &mut LabelsBuilder, limits: &Limits) -> Result<Labels, Refusal> {
     let labels = labels(builder, limits)?;
     if labels.name().is_none() {
         return Err(Refusal::new(

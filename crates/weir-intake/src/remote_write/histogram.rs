@@ -97,6 +97,9 @@ pub(crate) fn push<T>(list: &mut Vec<T>, value: T, max: usize) {
 }
 
 impl RawHistogram {
+    /// The reset hint of a gauge.
+    pub(crate) const GAUGE: u64 = 3;
+
     /// The histogram, its parts held against each other.
     pub(crate) fn check(self, limits: &Limits) -> Result<HistogramSample, Refusal> {
         let buckets = self.positive.len() + self.negative.len();
@@ -112,7 +115,7 @@ impl RawHistogram {
         let reset_hint = match self.reset_hint {
             1 => ResetHint::Reset,
             2 => ResetHint::NotReset,
-            3 => ResetHint::Gauge,
+            Self::GAUGE => ResetHint::Gauge,
             _ => ResetHint::Unknown,
         };
         let finer = (i64::from(SCHEMA_MAX) + 1..=i64::from(SCHEMA_RESERVED_MAX)).contains(&self.schema);

@@ -8,7 +8,7 @@
 //! sink whether it knows them; where it does, no label is decoded and no memory is taken. The hash is no secret, so that
 //! whoever can write can make two series meet: keys must not be shared between tenants.
 
-mod histogram;
+pub(crate) mod histogram;
 mod v1;
 mod v2;
 

@@ -301,7 +301,14 @@ impl Writer {
     }
 }
 
-fn unavailable(failure: &str) -> Refusal {
+pub(crate) fn read_only() -> Refusal {
+    Refusal::new(
+        Reason::Unavailable,
+        "the store was opened for reading only; write through the process that has it open",
+    )
+}
+
+pub(crate) fn unavailable(failure: &str) -> Refusal {
     Refusal::new(
         Reason::Unavailable,
         format!(

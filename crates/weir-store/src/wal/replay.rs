@@ -20,7 +20,8 @@ pub(crate) struct Replayed {
     pub(crate) records: u64,
     /// Places that had been acknowledged and are damaged now.
     pub(crate) damaged: Vec<Range<u64>>,
-    /// Bytes behind the last sync that are not whole: never acknowledged.
+    /// Places behind the last sync that are not whole: never acknowledged, unless another generation followed.
+    pub(crate) torn: Vec<Range<u64>>,
     pub(crate) torn_bytes: u64,
     /// Up to here all is known to have been on the disk.
     pub(crate) confirmed: u64,
@@ -77,6 +78,7 @@ pub(crate) fn replay(
     for gap in gaps {
         if gap.start >= confirmed {
             found.torn_bytes += gap.end - gap.start;
+            found.torn.push(gap);
         } else if found.damaged.len() < DAMAGES_MAX {
             found.damaged.push(gap);
         } else if let Some(last) = found.damaged.last_mut() {

@@ -1,0 +1,298 @@
+//! A store is opened: its manifest, its parts, its log.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use weir_block::Damage;
+use weir_signal::{ReadError, Tenant};
+
+use super::counters::Counters;
+use super::inner::{Bell, Clock, Inner, SpaceWatch, TenantState, View, locked};
+use crate::batches::{self, Batches};
+use crate::disk::{Disk, EntryKind, create_dirs, join, remove_all};
+use crate::error::OpenError;
+use crate::manifest::Manifest;
+use crate::metrics::MetricReplay;
+use crate::part::Part;
+use crate::settings::Settings;
+use crate::signal::Signal;
+use crate::wal::{self, Replayed, Wal};
+
+/// What was found when a store was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records of the log that were not in parts yet.
+    pub records: u64,
+    /// Bytes at the end of the log that were never acknowledged and not whole: what a crash leaves.
+    pub torn_bytes: u64,
+    /// Acknowledged records of the log that are damaged.
+    pub log_damages: Vec<LogDamage>,
+    /// Samples, lines or spans whose series was named in a damaged record.
+    pub orphans: u64,
+    /// What else is damaged: copies of the manifest, files of parts that are missing or cut off.
+    pub damages: Vec<ReadError>,
+    /// Folders of parts that a flush or merge had not finished; removed.
+    pub leftovers: Vec<String>,
+}
+
+/// Damaged bytes in the log. What is before and behind them was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDamage {
+    /// The file.
+    pub file: String,
+    /// The first byte that is damaged.
+    pub offset: u64,
+    /// How many are lost.
+    pub bytes: u64,
+}
+
+impl Recovery {
+    /// Whether nothing that was acknowledged is damaged.
+    pub fn is_clean(&self) -> bool {
+        self.log_damages.is_empty() && self.damages.is_empty() && self.orphans == 0
+    }
+}
+
+fn at(path: &str) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |error| OpenError::Io { path, error }
+}
+
+pub(super) fn for_writing(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    clock: Clock,
+) -> Result<(Inner, Recovery), OpenError> {
+    let lock = disk.lock("lock").map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse,
+        _ => at("lock")(error),
+    })?;
+    let mut recovery = Recovery::default();
+    let mut manifest = manifest(&*disk, &mut recovery)?.unwrap_or_else(|| Manifest {
+        store: clock().unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        ..Manifest::default()
+    });
+    create_dirs(&*disk, wal::FOLDER).map_err(at(wal::FOLDER))?;
+    create_dirs(&*disk, "tenants").map_err(at("tenants"))?;
+    // The names that were read may not be on the disk yet: a process that was killed may not have come to sync them.
+    // Nothing is removed before what is kept is known to last.
+    manifest.save(&*disk).map_err(at("manifest"))?;
+    remove_leftovers(&*disk, &manifest, &mut recovery).map_err(at("tenants"))?;
+    let mut inner = inner(disk, settings, clock, manifest, &mut recovery);
+    let kept = replay(&mut inner, OnDisk::MakeWhole, &mut recovery)?;
+    let next = kept.keys().last().copied().unwrap_or(0).max(locked(&inner.manifest).flushed_generation) + 1;
+    let wal = Wal::create(Arc::clone(&inner.disk), inner.settings.wal_bytes_max, next, kept);
+    inner.wal = Some(Arc::new(wal.map_err(at(wal::FOLDER))?));
+    inner.lock = Mutex::new(Some(lock));
+    Ok((inner, recovery))
+}
+
+/// A store that is written to may remove files between two looks at it; then it is looked at again.
+const LOOKS_MAX: usize = 10;
+
+pub(super) fn for_reading(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    clock: Clock,
+) -> Result<(Inner, Recovery), OpenError> {
+    for look in 1.. {
+        let mut recovery = Recovery::default();
+        let manifest = manifest(&*disk, &mut recovery)?.ok_or(OpenError::Missing)?;
+        let edition = manifest.edition;
+        let mut found =
+            inner(Arc::clone(&disk), settings.clone(), Arc::clone(&clock), manifest, &mut recovery);
+        let replayed = replay(&mut found, OnDisk::Leave, &mut recovery);
+        let now = self::manifest(&*disk, &mut Recovery::default())?;
+        if now.is_some_and(|now| now.edition == edition) || look == LOOKS_MAX {
+            replayed?;
+            // Opened now, while the files are there.
+            for part in &found.view().parts {
+                let _ = part.open();
+            }
+            return Ok((found, recovery));
+        }
+    }
+    unreachable!("the last look is taken as it is")
+}
+
+fn manifest(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Option<Manifest>, OpenError> {
+    let found = Manifest::load(disk).map_err(at("manifest"))?;
+    let damages = found.damaged.iter().map(|(name, damage)| damage.within(name, 0));
+    recovery.damages.extend(damages.clone());
+    match found.manifest {
+        None if !found.damaged.is_empty() => {
+            let said: Vec<_> = damages.map(|damage| damage.to_string()).collect();
+            Err(OpenError::Manifest(said.join("; ")))
+        }
+        manifest => Ok(manifest),
+    }
+}
+
+fn inner(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    clock: Clock,
+    manifest: Manifest,
+    recovery: &mut Recovery,
+) -> Inner {
+    let parts: Vec<_> =
+        manifest.parts.iter().map(|meta| Arc::new(Part::new((**meta).clone(), Arc::clone(&disk)))).collect();
+    recovery.damages.extend(parts.iter().filter_map(|part| part.check().err()));
+    let mut batches = Batches::default();
+    manifest.batches.iter().for_each(|&batch| batches.add(batch));
+    let view = View { parts, tombstones: manifest.tombstones.clone(), frozen: None };
+    let mut tenants: BTreeMap<Tenant, Arc<TenantState>> = BTreeMap::new();
+    for part in view.parts.iter().filter(|part| part.meta.signal == Signal::Metrics) {
+        let tenant = tenants.entry(part.meta.tenant.clone()).or_insert_with_key(|tenant| {
+            Arc::new(TenantState { tenant: tenant.clone(), ..TenantState::default() })
+        });
+        // A part that is damaged has been named, or will be when it is read.
+        if let Ok(families) = part.metrics().and_then(|segment| segment.metadata()) {
+            locked(&tenant.metrics.head).know_families(families);
+        }
+    }
+    Inner {
+        disk,
+        settings,
+        clock,
+        wal: None,
+        gate: RwLock::default(),
+        tenants: RwLock::new(tenants),
+        view: RwLock::new(Arc::new(view)),
+        sequence: AtomicU64::new(manifest.sequence),
+        manifest: Mutex::new(manifest),
+        batches: Mutex::new(batches),
+        head_bytes: AtomicU64::new(0),
+        counters: Counters::default(),
+        flushing: Mutex::default(),
+        merging: Mutex::default(),
+        doomed: Mutex::default(),
+        orphans: Mutex::default(),
+        space: SpaceWatch::default(),
+        bell: Bell::default(),
+        lock: Mutex::new(None),
+    }
+}
+
+/// Whether replaying may change what is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnDisk {
+    MakeWhole,
+    Leave,
+}
+
+/// Takes in what the log has that is not in parts. Gives the generations that are kept, with their lengths.
+fn replay(
+    inner: &mut Inner,
+    on_disk: OnDisk,
+    recovery: &mut Recovery,
+) -> Result<BTreeMap<u64, u64>, OpenError> {
+    let flushed = locked(&inner.manifest).flushed_generation;
+    let mut generations: BTreeMap<u64, u64> = BTreeMap::new();
+    let entries = match inner.disk.list(wal::FOLDER) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        entries => entries.map_err(at(wal::FOLDER))?,
+    };
+    for entry in entries {
+        let generation = entry.name.parse::<u64>().ok().filter(|&found| wal::file_name(found) == entry.name);
+        let bytes = match entry.kind {
+            EntryKind::File { bytes } => bytes,
+            EntryKind::Folder => continue,
+        };
+        match generation {
+            Some(generation) if generation > flushed => {
+                generations.insert(generation, bytes);
+            }
+            _ if on_disk == OnDisk::MakeWhole => {
+                let path = join(wal::FOLDER, &entry.name);
+                inner.disk.remove(&path).map_err(at(&path))?;
+            }
+            _ => {}
+        }
+    }
+    let last = generations.keys().last().copied();
+    for (&generation, bytes) in &mut generations {
+        let path = wal::path(generation);
+        let found = replay_generation(inner, generation, recovery).map_err(at(&path))?;
+        let ended = Some(generation) != last;
+        // A generation that another one followed was whole on the disk before.
+        let torn = if ended { 0 } else { found.torn_bytes };
+        recovery.records += found.records;
+        recovery.torn_bytes += torn;
+        let damaged = found.damaged.iter().chain(found.torn.iter().filter(|_| ended));
+        recovery.log_damages.extend(damaged.map(|range| LogDamage {
+            file: path.clone(),
+            offset: range.start,
+            bytes: range.end - range.start,
+        }));
+        if !ended && on_disk == OnDisk::MakeWhole {
+            *bytes = wal::make_whole(&*inner.disk, generation, &found).map_err(at(&path))?;
+        }
+    }
+    let heads =
+        super::inner::reading(&inner.tenants).values().map(|tenant| tenant.bytes()).sum::<usize>() as u64;
+    inner.head_bytes.store(heads, Ordering::Relaxed);
+    if heads >= inner.settings.flush_bytes {
+        inner.bell.ring(|bell| bell.flush = true);
+    }
+    Ok(generations)
+}
+
+fn replay_generation(inner: &Inner, generation: u64, recovery: &mut Recovery) -> io::Result<Replayed> {
+    let file = inner.disk.open(&wal::path(generation))?;
+    let now_s = (inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
+    let mut metrics: BTreeMap<Tenant, (Arc<TenantState>, MetricReplay)> = BTreeMap::new();
+    let mut damages = Vec::new();
+    let path = wal::path(generation);
+    let found = wal::replay(file, generation, |at, head, payload| {
+        let Some(tenant) = Tenant::new(head.tenant) else { return };
+        inner.sequence.fetch_max(head.sequence, Ordering::Relaxed);
+        let Some(signal) = Signal::from_code(head.kind) else {
+            let what = "a record is of a kind that this program does not know";
+            damages.push(Damage { at: 0, what }.within(&path, at));
+            return;
+        };
+        if head.batch != 0 {
+            locked(&inner.batches).add(batches::key(&tenant, signal, head.batch));
+        }
+        let done = match signal {
+            Signal::Metrics => {
+                let (state, replay) = metrics.entry(tenant).or_insert_with_key(|tenant| {
+                    let replay = MetricReplay::new(now_s, &inner.settings);
+                    (inner.tenant(tenant), replay)
+                });
+                locked(&state.metrics.head).replay(payload, replay)
+            }
+            Signal::Logs | Signal::Spans => Ok(()),
+        };
+        damages.extend(done.err().map(|damage| damage.within(&path, at)));
+    })?;
+    recovery.orphans += metrics.values().map(|(_, replay)| replay.orphans).sum::<u64>();
+    recovery.damages.extend(damages);
+    Ok(found)
+}
+
+/// Removes folders of parts that the manifest does not name.
+fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest, recovery: &mut Recovery) -> io::Result<()> {
+    let named: std::collections::BTreeSet<String> =
+        manifest.parts.iter().map(|part| crate::part::folder(part)).collect();
+    for tenant in folders(disk, "tenants")? {
+        for signal in folders(disk, &tenant)? {
+            for part in folders(disk, &signal)? {
+                if !named.contains(&part) {
+                    remove_all(disk, &part)?;
+                    recovery.leftovers.push(part);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn folders(disk: &dyn Disk, folder: &str) -> io::Result<Vec<String>> {
+    let entries = disk.list(folder)?.into_iter();
+    let folders = entries.filter(|entry| entry.kind == EntryKind::Folder);
+    Ok(folders.map(|entry| join(folder, &entry.name)).collect())
+}

@@ -313,9 +313,13 @@ fn is_snake(name: &str, camel: &str) -> bool {
 
 fn write_field(value: &Value, number: u32, kind: Kind, out: &mut Writer, depth: u8) -> Result<(), Wrong> {
     match kind {
-        Kind::Text => out.text(number, value.as_str().ok_or(()).or_else(|()| wrong("is no text"))?),
+        Kind::Text => {
+            let Some(text) = value.as_str() else { return wrong("is no text") };
+            out.text(number, text);
+        }
         Kind::Bool => {
-            out.uint(number, u64::from(value.as_bool().ok_or(()).or_else(|()| wrong("is no truth value"))?))
+            let Some(flag) = value.as_bool() else { return wrong("is no truth value") };
+            out.uint(number, u64::from(flag));
         }
         Kind::Int => out.uint(number, whole(value)?),
         Kind::Sint => out.sint(number, whole(value)?.cast_signed()),

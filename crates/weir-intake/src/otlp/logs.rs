@@ -149,14 +149,14 @@ impl Record {
             match field.number {
                 1 => record.time_ns = nanos(field.fixed64()?),
                 2 => record.severity = field.uint()?,
-                3 => record.severity_text = field.text()?.to_owned(),
+                3 => field.text()?.clone_into(&mut record.severity_text),
                 5 => record.line = any_value(field.message()?)?.to_string(),
                 6 => record.attributes.push(attribute(field.message()?)?),
                 8 => record.flags = field.fixed32()?,
                 9 => record.trace = field.bytes()?.to_vec(),
                 10 => record.span = field.bytes()?.to_vec(),
                 11 => record.observed_ns = nanos(field.fixed64()?),
-                12 => record.event = field.text()?.to_owned(),
+                12 => field.text()?.clone_into(&mut record.event),
                 _ => {}
             }
         }

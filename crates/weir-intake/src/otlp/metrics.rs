@@ -173,7 +173,7 @@ impl<S: MetricSink + ?Sized> Taker<'_, S> {
                 (first.min(point.time_ms), last.max(point.time_ms))
             }));
             // Differences of what goes up and down are gauges of their own, which no total is made of.
-            let adds = temporality == DELTA && !(data.number == 7 && !is_monotonic);
+            let adds = temporality == DELTA && (data.number != 7 || is_monotonic);
             let taken = self.point(&name, shared, point, body, adds);
             self.accepted.note(format_args!("`{}` at byte {}", header.name, field.offset()), taken, 1)?;
         }
@@ -340,7 +340,9 @@ impl<S: MetricSink + ?Sized> Taker<'_, S> {
             return Err(Refusal::new(Reason::TooLarge, message));
         }
         self.builder.clear();
-        all.iter().for_each(|(key, value)| self.builder.push(key, value));
+        for (key, value) in &all {
+            self.builder.push(key, value);
+        }
         self.builder.build().map_err(|error| Refusal::new(Reason::Labels, error.to_string()))
     }
 

@@ -80,7 +80,7 @@ fn span(
     let refuse = |what: String| Ok(Err(Refusal::new(Reason::Malformed, format!("`{}`: {what}", span.name))));
     match (id(trace).map(TraceId), id(own).map(SpanId)) {
         (Some(trace), Some(own)) if !trace.is_zero() && !own.is_zero() => {
-            (span.trace, span.id) = (trace, own)
+            (span.trace, span.id) = (trace, own);
         }
         _ => {
             return refuse(format!(

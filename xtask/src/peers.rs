@@ -21,6 +21,8 @@ const WEBSOCKETS: &str = "websockets==15.0.1";
 
 /// A columnar database as a yardstick.
 const DUCKDB: &str = "duckdb==2.0.0";
+/// A real sender of spans; its SDK comes with it.
+const OPENTELEMETRY: &str = "opentelemetry-exporter-otlp-proto-http==1.45.2";
 
 /// How peers are had.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -166,6 +168,16 @@ const PEERS: &[Peer] = &[
         name: "duckdb",
         from: Source::Python { requirement: DUCKDB, file: "duckdb/__init__.py", library: true },
         version: &["-c", "import duckdb; print(duckdb.__version__)"],
+        needed_by: Need::Benches,
+    },
+    Peer {
+        name: "opentelemetry",
+        from: Source::Python {
+            requirement: OPENTELEMETRY,
+            file: "opentelemetry/sdk/trace/__init__.py",
+            library: true,
+        },
+        version: &["-c", "import opentelemetry.sdk.version as sdk; print(sdk.__version__)"],
         needed_by: Need::Benches,
     },
     recorded("prometheus-node-exporter", "prometheus-node-exporter"),

@@ -1,6 +1,7 @@
 //! Figures of a case: for each contestant and quantity, one value a round.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -87,21 +88,25 @@ impl Figures {
             .then(|| Median::of(&of.iter().zip(to).map(|(of, to)| of / to).collect::<Vec<_>>()))
     }
 
-    /// Prints and keeps all.
+    /// Prints and keeps all; nothing where nobody took part.
     pub(crate) fn report(self, report: &mut Report) {
+        if self.contestants.is_empty() {
+            return;
+        }
         let heading: Vec<_> = std::iter::once("contestant".to_owned())
             .chain(self.quantities.iter().map(|(name, unit)| format!("{name}, {unit}")))
             .collect();
         let mut table = Table::new(&heading.iter().map(String::as_str).collect::<Vec<_>>());
         for &contestant in &self.contestants {
             let cells = self.quantities.iter().map(|&quantity| {
-                self.median(contestant, quantity).map_or_else(String::new, |median| figure(median.value))
+                self.median(contestant, quantity)
+                    .map_or_else(|| "-".to_owned(), |median| figure(median.value))
             });
             table.row(std::iter::once(contestant.to_owned()).chain(cells));
         }
         let mut text = table.markdown();
         for note in &self.notes {
-            text.push_str(&format!("\n{note}\n"));
+            let _ = write!(text, "\n{note}\n");
         }
         let bars: Vec<_> = self.bars.iter().filter_map(|bar| self.check(bar)).collect();
         let values = self.values.iter().map(|((contestant, quantity), values)| {

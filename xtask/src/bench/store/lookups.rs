@@ -139,7 +139,7 @@ const BY_ATTRIBUTE: Quantity = ("by an attribute", "ms");
 
 /// TrainTicket's spans again and again with fresh ids; one in a hundred has an attribute of its own.
 struct Spans {
-    originals: Vec<train_ticket::Span>,
+    originals: Vec<train_ticket::SpanRow>,
     begin_ns: u64,
     /// How far apart cycles are: as long as the originals took, gaps between them left out.
     cycle_ns: u64,
@@ -153,10 +153,6 @@ impl Spans {
         u128::from(half((id >> 64) as u64)) << 64 | u128::from(half(id as u64))
     }
 
-    fn order(&self, n: u64) -> Option<String> {
-        n.is_multiple_of(100).then(|| format!("order-{:016x}", super::random::mix(n)))
-    }
-
     fn fill(&self, server: &Server, count: u64) -> Result<()> {
         let mut client = Client::new(server.otlp, PATIENCE);
         let mut request = otlp::Request::default();
@@ -164,14 +160,14 @@ impl Spans {
         for n in 0..count {
             let (cycle, original) = (n / per_cycle, &self.originals[(n % per_cycle) as usize]);
             let id = |id: u64| if id == 0 { 0 } else { super::random::mix(id ^ super::random::mix(cycle)) };
-            let order = self.order(n);
+            let order = order_of(n);
             let attributes = [("order.id", order.as_deref().unwrap_or_default())];
             // Starts are spread evenly over a cycle; durations stay.
             let start_ns =
                 self.begin_ns + cycle * self.cycle_ns + self.cycle_ns / per_cycle * (n % per_cycle);
             request.add(
                 &original.pod,
-                &otlp::Span {
+                &otlp::Outgoing {
                     trace_id: self.trace_id(n),
                     span_id: id(original.span_id),
                     parent_id: id(original.parent_id),
@@ -189,6 +185,11 @@ impl Spans {
     }
 }
 
+/// The order that a span tells of, where it does.
+fn order_of(n: u64) -> Option<String> {
+    n.is_multiple_of(100).then(|| format!("order-{:016x}", super::random::mix(n)))
+}
+
 fn in_traces(bench: &mut Bench) -> Result<()> {
     let count: u64 = if bench.short { 100_000 } else { 10_000_000 };
     let originals = train_ticket::spans()?;
@@ -199,7 +200,7 @@ fn in_traces(bench: &mut Bench) -> Result<()> {
         Figures::new("lookups-traces", format!("{count} spans of TrainTicket's templates (synthetic)"))
             .bar(BY_ID, Wanted::AtMost, 10.0, None)
             .bar(BY_ATTRIBUTE, Wanted::AtMost, 100.0, None);
-    // As many spans take Jaeger the better part of an hour, so it takes part where it is asked for.
+    // As many spans take Jaeger a long time, so it takes part where it is asked for.
     let kinds =
         if bench.peers.contains(&Kind::Jaeger) { vec![Kind::Weir, Kind::Jaeger] } else { vec![Kind::Weir] };
     for kind in bench.order(&kinds, 0) {
@@ -221,7 +222,7 @@ fn in_traces(bench: &mut Bench) -> Result<()> {
             one_trace(&answer).with_context(|| format!("{name}, by id"))?;
 
             let service = otlp::service(&spans.originals[(n % spans.originals.len() as u64) as usize].pod);
-            let tags = escape(&format!("{{\"order.id\":\"{}\"}}", spans.order(n).unwrap_or_default()));
+            let tags = escape(&format!("{{\"order.id\":\"{}\"}}", order_of(n).unwrap_or_default()));
             let (start, end) = (spans.begin_ns / 1000, spans.begin_ns / 1000 + 90_000_000_000);
             let path = format!("/api/traces?service={service}&tags={tags}&start={start}&end={end}&limit=20");
             let begin = Instant::now();

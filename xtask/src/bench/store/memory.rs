@@ -8,7 +8,7 @@ use super::Bench;
 use super::figures::{Figures, Quantity, Wanted};
 use super::random::{Random, mix};
 use super::remote_write::{Packer, Samples, encode_labels};
-use super::server::{Kind, Server};
+use super::server::{Kind, REMOTE_WRITE, Server};
 
 const PER_SERIES: Quantity = ("resident per active series", "KB");
 const RESIDENT: Quantity = ("resident", "MB");
@@ -101,8 +101,8 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             let server = Server::start(kind, &bench.fresh(kind)?)?;
             let name = kind.name();
             let (idle, begin) = (server.resident_bytes(), server.cpu_s());
-            samples.bodies.send(&mut server.client(), server.remote_write()).with_context(|| name)?;
-            figures.add(name, CPU, (server.cpu_s() - begin) / (samples.samples as f64 / 1e6));
+            samples.bodies.send(&mut server.client(), REMOTE_WRITE).with_context(|| name)?;
+            figures.add(name, CPU, (server.cpu_s() - begin) / (samples.count as f64 / 1e6));
             let resident = server.resident_bytes();
             figures.add(name, PER_SERIES, (resident - idle) / 1e3 / series as f64);
             figures.add(name, RESIDENT, resident / 1e6);

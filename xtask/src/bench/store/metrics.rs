@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 
 use super::figures::{Figures, Quantity, Wanted};
 use super::remote_write::Samples;
-use super::server::{Kind, Server};
-use super::{Bench, http, record, replay};
+use super::server::{Kind, REMOTE_WRITE, Server};
+use super::{Bench, duckdb, http, record, replay};
 
 const DISK: Quantity = ("disk per sample", "bytes");
 const CPU: Quantity = ("CPU per million samples", "s");
@@ -16,12 +16,12 @@ const FOUND: Quantity = ("samples found", "of those sent");
 const KINDS: [Kind; 3] = [Kind::Weir, Kind::VictoriaMetrics, Kind::Prometheus];
 
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
-    let minutes = bench.short.then_some(10);
-    let samples = replay::pack(&record::default_file()?, minutes, &bench.file("recorded"))?;
+    let minutes_kept = bench.short.then_some(10);
+    let samples = replay::pack(&record::default_file()?, minutes_kept, &bench.file("recorded"))?;
     let minutes = (samples.last_ms - samples.first_ms) as f64 / 60e3;
     let question = format!(
         "{} samples of {} series, {minutes:.0} minutes recorded from 20 exporters",
-        samples.samples, samples.series
+        samples.count, samples.series
     );
     let mut figures = Figures::new("metrics", question)
         .bar(DISK, Wanted::AtMost, 1.0, Some("victoria-metrics"))
@@ -32,9 +32,13 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             measure(bench, kind, round, &samples, &mut figures)?;
         }
     }
+    if !bench.short {
+        duckdb::measure(bench, minutes_kept, &mut figures, DISK)?;
+    }
     figures.note(
         "Disk is what is allocated once everything is merged: without the caches of VictoriaMetrics, which it can \
-         make anew; of Prometheus the blocks of a snapshot, since it keeps its newest two hours in a log.",
+         make anew; of Prometheus the blocks of a snapshot, since it keeps its newest two hours in a log. \
+         VictoriaMetrics does not count values that are not numbers.",
     );
     figures.report(&mut bench.report);
     Ok(())
@@ -44,16 +48,16 @@ fn measure(bench: &Bench, kind: Kind, round: usize, samples: &Samples, figures: 
     let dir = bench.fresh(kind)?;
     let mut server = Server::start(kind, &dir)?;
     let name = kind.name();
-    let millions = samples.samples as f64 / 1e6;
+    let millions = samples.count as f64 / 1e6;
     let begin = server.cpu_s();
-    samples.bodies.send(&mut server.client(), server.remote_write()).with_context(|| name)?;
+    samples.bodies.send(&mut server.client(), REMOTE_WRITE).with_context(|| name)?;
     figures.add(name, CPU, (server.cpu_s() - begin) / millions);
     figures.add(name, RESIDENT, server.resident_bytes() / 1e6);
     server.settle()?;
     figures.add(name, CPU_ALL, (server.cpu_s() - begin) / millions);
-    figures.add(name, DISK, server.disk_bytes()? as f64 / samples.samples as f64);
+    figures.add(name, DISK, server.disk_bytes()? as f64 / samples.count as f64);
     if round == 0 {
-        figures.add(name, FOUND, found(&server, samples)? / samples.samples as f64);
+        figures.add(name, FOUND, found(&server, samples)? / samples.count as f64);
     }
     server.stop()?;
     Ok(())

@@ -11,6 +11,8 @@
 //! Each round measures every contestant once, in another order, and ratios are taken within a round.
 
 mod bodies;
+mod capture;
+mod duckdb;
 mod exposition;
 mod figures;
 mod http;

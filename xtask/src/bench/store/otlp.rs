@@ -8,7 +8,7 @@ use super::protobuf::Message;
 const SPANS_PER_REQUEST: usize = 8192;
 
 /// A span as it is sent.
-pub(super) struct Span<'a> {
+pub(super) struct Outgoing<'a> {
     pub(super) trace_id: u128,
     pub(super) span_id: u64,
     /// 0 where it is the root.
@@ -27,7 +27,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn add(&mut self, pod: &str, span: &Span<'_>) {
+    pub(super) fn add(&mut self, pod: &str, span: &Outgoing<'_>) {
         if !self.pods.contains_key(pod) {
             let mut scope = Message::default();
             scope.message(1, |scope| scope.text(1, "train-ticket"));

@@ -11,7 +11,7 @@ use super::figures::{Figures, Quantity, Wanted};
 use super::http::{Client, escape};
 use super::memory::Made;
 use super::remote_write::Samples;
-use super::server::{Kind, Server};
+use super::server::{Kind, REMOTE_WRITE, Server};
 use super::{Bench, memory, record, replay};
 use crate::bench::report::figure;
 use crate::bench::stats::Median;
@@ -58,7 +58,9 @@ fn synthetic(bench: &mut Bench) -> Result<()> {
         step_s: 15,
     };
     for (kind, times) in ask_all(bench, &mut servers, &asked, &mut figures)? {
-        times.into_iter().for_each(|time| figures.add(kind.name(), TIME, time));
+        for time in times {
+            figures.add(kind.name(), TIME, time);
+        }
     }
     figures.report(&mut bench.report);
     stop_all(servers)
@@ -109,7 +111,7 @@ fn start_all(bench: &Bench, samples: &Samples) -> Result<Vec<Server>> {
     let mut servers = Vec::new();
     for kind in bench.order(&KINDS, 0) {
         let mut server = Server::start(kind, &bench.fresh(kind)?)?;
-        samples.bodies.send(&mut server.client(), server.remote_write()).with_context(|| kind.name())?;
+        samples.bodies.send(&mut server.client(), REMOTE_WRITE).with_context(|| kind.name())?;
         server.settle()?;
         servers.push(server);
     }
@@ -211,7 +213,7 @@ fn same(ours: &Matrix, theirs: &Matrix) -> Result<()> {
             bail!("{labels} has {} points instead of {}", ours.len(), theirs.len());
         }
         for (ours, theirs) in ours.iter().zip(theirs) {
-            let near = ours.1 == theirs.1
+            let near = ours.1.to_bits() == theirs.1.to_bits()
                 || (ours.1.is_nan() && theirs.1.is_nan())
                 || (ours.1 - theirs.1).abs() <= TOLERANCE * ours.1.abs().max(theirs.1.abs());
             if (ours.0 - theirs.0).abs() > 1e-3 || !near {

@@ -30,7 +30,7 @@ pub(crate) fn encode_labels<'a>(labels: impl IntoIterator<Item = (&'a str, &'a s
 #[derive(Debug, Clone)]
 pub(crate) struct Samples {
     pub(crate) bodies: Bodies,
-    pub(crate) samples: u64,
+    pub(crate) count: u64,
     pub(crate) series: u64,
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
@@ -110,7 +110,7 @@ impl Packer {
         self.flush()?;
         Ok(Samples {
             bodies: self.out.finish()?,
-            samples: self.samples,
+            count: self.samples,
             series,
             first_ms: self.first_ms,
             last_ms: self.last_ms,

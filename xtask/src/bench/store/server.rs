@@ -63,8 +63,11 @@ pub(crate) struct Server {
     client: Client,
 }
 
+/// The path that takes Prometheus' remote write, on all of them.
+pub(super) const REMOTE_WRITE: &str = "/api/v1/write";
+
 /// How long a server may take over a request of the bench, such as a merge of everything.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 impl Server {
     /// Starts it on what lies in `dir`, or on nothing.
@@ -108,10 +111,10 @@ impl Server {
         }
         let output = dir.join("output");
         let mut running = Running::start(kind.name(), &mut command, Some(PROXY_CORE), &output)?;
-        running.wait_for(address, Duration::from_secs(60))?;
+        running.wait_for(address, Duration::from_mins(1))?;
         let otlp = if kind == Kind::Jaeger { otlp } else { address };
         if kind == Kind::Jaeger {
-            running.wait_for(otlp, Duration::from_secs(60))?;
+            running.wait_for(otlp, Duration::from_mins(1))?;
         }
         let client = Client::new(address, PATIENCE);
         let mut server = Self { kind, address, otlp, running, dir: dir.to_owned(), client };
@@ -128,7 +131,7 @@ impl Server {
         };
         let begin = Instant::now();
         while self.client.get(path).map_or(true, |answer| answer.status != 200) {
-            if begin.elapsed() > Duration::from_secs(60) {
+            if begin.elapsed() > Duration::from_mins(1) {
                 bail!("{} is not ready after a minute:\n{}", self.kind.name(), self.running.said());
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -139,11 +142,6 @@ impl Server {
     /// A client of its own, for a sender or a reader.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.address, PATIENCE)
-    }
-
-    /// The path that takes Prometheus' remote write.
-    pub(crate) fn remote_write(&self) -> &'static str {
-        "/api/v1/write"
     }
 
     /// The path that takes Loki's push.
@@ -248,7 +246,7 @@ impl Server {
 
     /// Ends it in order, so that everything is on disk.
     pub(crate) fn stop(self) -> Result<PathBuf> {
-        self.running.end(Duration::from_secs(120))?;
+        self.running.end(Duration::from_mins(2))?;
         Ok(self.dir)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -24,7 +24,7 @@ pub(super) struct LogLine {
 
 /// A span.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct SpanRow {
     pub(super) trace_id: u128,
     pub(super) span_id: u64,
     /// 0 where it is the root.
@@ -63,14 +63,14 @@ pub(super) fn logs() -> Result<(Vec<LogLine>, u64)> {
 }
 
 /// All spans in the order in which they ended, which is that in which they are sent.
-pub(super) fn spans() -> Result<Vec<Span>> {
+pub(super) fn spans() -> Result<Vec<SpanRow>> {
     let mut spans = Vec::new();
     for_each_row("/trace/", |row, _| {
         if let [trace_id, span_id, parent_id, pod, operation, start, end, _] = row.as_slice() {
             // A few ids are no ids.
             let ids = u128::from_str_radix(trace_id, 16).ok().zip(u64::from_str_radix(span_id, 16).ok());
             if let Some((trace_id, span_id)) = ids {
-                spans.push(Span {
+                spans.push(SpanRow {
                     trace_id,
                     span_id,
                     parent_id: u64::from_str_radix(parent_id, 16).unwrap_or(0),
@@ -99,15 +99,15 @@ fn nanoseconds(text: &str) -> Option<u64> {
     Some(seconds * 1_000_000_000 + fraction.parse::<u64>().ok()?)
 }
 
-fn archive() -> Result<PathBuf> {
+fn archive() -> PathBuf {
     let shared =
         std::env::var_os("WEIR_SHARED").map_or_else(|| workspace::root().join("../shared"), PathBuf::from);
-    Ok(shared.join("data").join(ARCHIVE))
+    shared.join("data").join(ARCHIVE)
 }
 
 /// Gives each row of the CSV files whose path holds `folder` to `take`, with its size in the file.
 fn for_each_row(folder: &str, mut take: impl FnMut(Vec<String>, u64) -> Result<()>) -> Result<()> {
-    let path = archive()?;
+    let path = archive();
     let file = File::open(&path).with_context(|| {
         format!("cannot read {}; set WEIR_SHARED to the folder of shared data", path.display())
     })?;
@@ -115,7 +115,7 @@ fn for_each_row(folder: &str, mut take: impl FnMut(Vec<String>, u64) -> Result<(
     decoder.window_log_max(27)?;
     let mut files = Tar(decoder);
     while let Some((name, content)) = files.next()? {
-        if !name.contains(folder) || !name.ends_with(".csv") {
+        if !name.contains(folder) || Path::new(&name).extension().is_none_or(|extension| extension != "csv") {
             continue;
         }
         let text = String::from_utf8_lossy(&content);

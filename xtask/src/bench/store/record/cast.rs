@@ -106,7 +106,7 @@ impl Cast {
         // Exporters in Go would else run a thread of garbage collection on each core.
         command.env("GOMAXPROCS", "1");
         let mut running = Running::start(name, command, None, &self.dir.join(format!("{name}.out")))?;
-        running.wait_for(address, Duration::from_secs(60))?;
+        running.wait_for(address, Duration::from_mins(1))?;
         self.running.push(running);
         Ok(())
     }

@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
             let offset = every.mul_f64(index as f64 / labels.len() as f64);
             let sender = sender.clone();
             std::thread::spawn(move || {
-                scrape_until(&target, index as u16, begin + offset, every, end, &sender)
+                scrape_until(&target, index as u16, begin + offset, every, end, &sender);
             })
         })
         .collect();
@@ -94,7 +94,7 @@ pub fn run(options: &Options) -> Result<()> {
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if told.elapsed() > Duration::from_secs(60) {
+        if told.elapsed() > Duration::from_mins(1) {
             told = Instant::now();
             writer.flush()?;
             let missed: Vec<_> = (labels.iter().zip(&failed).filter(|(_, failed)| **failed > 0))

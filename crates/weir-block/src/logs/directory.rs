@@ -3,7 +3,7 @@
 //! ```text
 //! piece 1: streams: their labels as strings, ascending
 //! piece 2: blocks, packed; for each:
-//!   offset and length in the data file, first time, last time - first, bytes of lines
+//!   offset, length, and length of its ids in the data file, first time, last time - first, bytes of lines
 //!   streams in it; for each, in the block's own order: its number, rows, bytes of lines,
 //!     first time - the block's first, last time - its first
 //! piece 3: the shapes of digits that the filter leaves out
@@ -12,7 +12,7 @@
 use weir_signal::{Labels, ReadError};
 
 use super::{BLOCK_ROWS_MAX, INDEX};
-use crate::frame::{Damage, FileReader, FileWriter, PIECE_BYTES_MAX, Place};
+use crate::frame::{Damage, FileReader, FileWriter, PIECE_BYTES_MAX, Place, SEAL_BYTES};
 use crate::pack::{Effort, Packer, Unpacker};
 use crate::strings::{self, Strings};
 use crate::varint::{Cursor, put_i64, put_u64};
@@ -66,16 +66,24 @@ pub(super) struct StreamRun {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BlockEntry {
     pub(super) place: Place,
+    /// Bytes of its ids, whose piece follows.
+    pub(super) ids_bytes: u32,
     pub(super) runs: Vec<StreamRun>,
 }
 
 impl BlockEntry {
+    /// Where its ids are.
+    pub(super) fn ids(&self) -> Place {
+        let offset = self.place.offset.saturating_add(u64::from(self.place.length) + SEAL_BYTES as u64);
+        Place { offset, length: self.ids_bytes }
+    }
+
     pub(super) fn info(&self, number: u32) -> BlockInfo {
         BlockInfo {
             number,
             rows: self.runs.iter().map(|run| u64::from(run.rows)).sum(),
             line_bytes: self.runs.iter().map(|run| run.line_bytes).sum(),
-            data_bytes: u64::from(self.place.length),
+            data_bytes: u64::from(self.place.length) + u64::from(self.ids_bytes),
             from_ns: self.runs.iter().map(|run| run.from_ns).min().unwrap_or_default(),
             to_ns: self.runs.iter().map(|run| run.to_ns).max().unwrap_or_default(),
         }
@@ -170,6 +178,7 @@ impl BlockEntry {
         let info = self.info(0);
         put_u64(out, self.place.offset);
         put_u64(out, u64::from(self.place.length));
+        put_u64(out, u64::from(self.ids_bytes));
         put_i64(out, info.from_ns);
         put_u64(out, self.runs.len() as u64);
         let mut last = 0;
@@ -186,6 +195,7 @@ impl BlockEntry {
     fn decode(cursor: &mut Cursor<'_>, streams: usize) -> Result<Self, Damage> {
         let offset = cursor.u64()?;
         let length = cursor.length(PIECE_BYTES_MAX)? as u32;
+        let ids_bytes = cursor.length(PIECE_BYTES_MAX)? as u32;
         let from_ns = cursor.i64()?;
         let count = cursor.length(streams)?;
         let mut runs = Vec::new();
@@ -203,6 +213,6 @@ impl BlockEntry {
             let to_ns = from_ns.wrapping_add(cursor.u64()? as i64);
             runs.push(StreamRun { stream: stream as u32, rows: rows as u32, line_bytes, from_ns, to_ns });
         }
-        Ok(Self { place: Place { offset, length }, runs })
+        Ok(Self { place: Place { offset, length }, ids_bytes, runs })
     }
 }

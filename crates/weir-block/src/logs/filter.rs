@@ -149,8 +149,8 @@ impl FilterReader {
         Ok(Self { file, shape, pages })
     }
 
-    /// Keeps, of the numbers of blocks, those that may have all that is needed.
-    pub(super) fn retain(&self, needs: &[Need], numbers: &mut Vec<u32>) -> Result<(), ReadError> {
+    /// Looks up what is needed.
+    pub(super) fn find<'a>(&self, needs: &'a [Need]) -> Result<Found<'a>, ReadError> {
         let needs = &needs[..needs.len().min(NEEDS_MAX)];
         let mut keys: Vec<u64> =
             needs.iter().flat_map(|need| need.keys.iter().take(NEEDS_MAX)).copied().collect();
@@ -159,18 +159,8 @@ impl FilterReader {
         }
         keys.sort_unstable();
         keys.dedup();
-        let lists = self.look_up(&keys)?;
-        let has = |key: u64, block: u32| {
-            let list = keys.binary_search(&key).ok().map(|at| &lists[at]);
-            list.is_none_or(|list| list.contains(block))
-        };
-        numbers.retain(|&block| {
-            needs.iter().all(|need| {
-                need.keys.iter().take(NEEDS_MAX).all(|&key| has(key, block))
-                    || (need.or_long && has(LONG_KEY, block))
-            })
-        });
-        Ok(())
+        let blocks = self.look_up(&keys)?;
+        Ok(Found { needs, keys, blocks })
     }
 
     /// The blocks of each key; the keys are ascending, so that each page is read once.
@@ -219,6 +209,26 @@ impl FilterReader {
     /// Reads all of it, and says what is damaged.
     pub(super) fn verify(&self) -> Vec<ReadError> {
         (0..self.pages.len() as u64).filter_map(|page| self.for_each(page, |_, _| ()).err()).collect()
+    }
+}
+
+/// What the filter says of needs.
+pub(super) struct Found<'a> {
+    needs: &'a [Need],
+    keys: Vec<u64>,
+    /// Of each key.
+    blocks: Vec<Blocks>,
+}
+
+impl Found<'_> {
+    /// The needs that a block does not meet by its keys.
+    pub(super) fn missing(&self, block: u32) -> impl Iterator<Item = &Need> {
+        let has = move |key: u64| {
+            self.keys.binary_search(&key).is_ok_and(|place| self.blocks[place].contains(block))
+        };
+        self.needs.iter().filter(move |need| {
+            !need.keys.iter().take(NEEDS_MAX).all(|&key| has(key)) && !(need.or_long && has(LONG_KEY))
+        })
     }
 }
 

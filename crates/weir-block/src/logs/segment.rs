@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use weir_signal::{Labels, LogSelect, Matcher, ReadError};
 
-use super::block::{BlockDecoder, Pick};
+use super::block::{BlockDecoder, Pick, bytes_of_hex};
 use super::directory::{BlockEntry, BlockInfo, Directory, LogSummary};
 use super::filter::FilterReader;
 use super::rows::LogRows;
@@ -18,8 +18,10 @@ use crate::read::ReadAt;
 pub struct LogSegment {
     index: FileReader,
     data: FileReader,
+    data_file: Arc<dyn ReadAt>,
     filter: FilterReader,
     directory: Directory,
+    summary: LogSummary,
 }
 
 /// What a select means for one segment: its streams, and the blocks that may have what is wanted.
@@ -58,14 +60,17 @@ impl LogSegment {
     ) -> Result<Self, ReadError> {
         let index = FileReader::open(index, INDEX)?;
         let directory = Directory::read(&index)?;
+        let data_file = data.clone();
+        // The index knows where its pieces are: what only its end says is not needed to read it.
         let data = FileReader::open_without_table(data, DATA)?;
         let filter = FilterReader::open(FileReader::open(filter, FILTER)?, directory.blocks.len())?;
-        Ok(Self { index, data, filter, directory })
+        let summary = directory.summary();
+        Ok(Self { index, data, data_file, filter, directory, summary })
     }
 
     /// What it has in all.
     pub fn summary(&self) -> LogSummary {
-        self.directory.summary()
+        self.summary
     }
 
     /// Its streams, ascending by labels: the place of one is its number.
@@ -139,11 +144,37 @@ impl LogSegment {
             for (_, value) in &select.metadata {
                 tokens::needed_by_value(value.as_bytes(), &mut needs);
             }
-            self.filter.retain(&needs, &mut numbers)?;
+            let found = self.filter.find(&needs)?;
+            let mut kept = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                if self.may_have(&self.directory.blocks[number as usize], found.missing(number))? {
+                    kept.push(number);
+                }
+            }
+            numbers = kept;
         }
         let info = |&number: &u32| self.directory.blocks[number as usize].info(number);
         candidates.blocks = numbers.iter().map(info).collect();
         Ok(candidates)
+    }
+
+    /// Whether a block may yet meet the needs that its keys do not.
+    fn may_have<'a>(
+        &self,
+        block: &BlockEntry,
+        missing: impl Iterator<Item = &'a Need>,
+    ) -> Result<bool, ReadError> {
+        let mut ids: Option<Vec<u8>> = None;
+        for need in missing {
+            let Some(digits) = &need.or_in_id else { return Ok(false) };
+            if ids.is_none() {
+                ids = Some(self.data.read(block.ids())?);
+            }
+            if !ids.as_ref().is_some_and(|ids| may_have_digits(ids, digits)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Replaces what is in `rows` by the rows of a block that are wanted: those of the streams and times that were selected
@@ -176,8 +207,9 @@ impl LogSegment {
             return Ok(());
         };
         let body = self.data.read(entry.place)?;
+        let ids = self.data.read(entry.ids())?;
         BlockDecoder::default()
-            .decode(&body, &entry.runs, pick, rows)
+            .decode(&body, &ids, &entry.runs, pick, rows)
             .map_err(|damage| self.data.damaged(entry.place, damage))
     }
 
@@ -224,10 +256,8 @@ impl LogSegment {
     pub fn verify(&self) -> Vec<ReadError> {
         let mut found = Vec::new();
         let mut rows = LogRows::new();
-        for (tag, place) in self.index.named() {
-            let _ = tag;
-            found.extend(self.index.read(*place).err());
-        }
+        found.extend(self.index.named().iter().filter_map(|&(_, place)| self.index.read(place).err()));
+        found.extend(FileReader::open(self.data_file.clone(), DATA).err());
         for (number, entry) in (0..).zip(&self.directory.blocks) {
             match self.read_all(number, &mut rows) {
                 Err(error) => found.push(error),
@@ -246,4 +276,13 @@ impl LogSegment {
         found.extend(self.filter.verify());
         found
     }
+}
+
+/// Whether some of these digits are in ids: those that are whole bytes of an id, whether or not the first digit begins one.
+fn may_have_digits(ids: &[u8], digits: &[u8]) -> bool {
+    [digits, &digits[1..]].iter().any(|digits| {
+        let mut bytes = Vec::new();
+        bytes_of_hex(&digits[..digits.len() / 2 * 2], &mut bytes);
+        memmem::find(ids, &bytes).is_some()
+    })
 }

@@ -1,24 +1,27 @@
 //! What of a line the filter knows, and what of it a text that is looked for needs.
 //!
 //! A *token* is a longest run of ASCII letters, digits and `_`. Other bytes, those of other alphabets among them, part
-//! tokens and are not known to the filter.
+//! tokens and are not known to the filter. A *word* is a token with a byte that is no hexadecimal digit, a *number* one
+//! without.
 //!
-//! What is known of a token:
+//! *Samples* make parts of tokens known: of each so many neighbours among the token's parts of so many bytes, the part
+//! whose hash is least. The samples of a part of a token are among those of the token.
 //!
-//! * of one shorter than [`TOKEN_BYTES_MIN`], nothing: such are everywhere;
-//! * of one longer than [`TOKEN_BYTES_MAX`], only that the block has one;
-//! * of a run of [`HEX_BYTES_MIN`] or more hexadecimal digits in it, its samples: of each [`HEX_WINDOW`] neighbours among
-//!   its parts of 8 bytes, the one whose hash is least;
-//! * of one that has other letters and at least [`WORD_BYTES_MIN`] bytes, its samples: of each [`WORD_WINDOW`] neighbours
-//!   among its parts of 6 bytes, the one whose hash is least;
-//! * of any other, itself.
-//!
-//! The samples of a part of a token are among the samples of the token, and so a text need not begin or end where tokens
-//! do: a trace id is found wherever it stands, and a word of eight letters within a longer one.
+//! | token | what is known of it |
+//! |---|---|
+//! | shorter than [`TOKEN_BYTES_MIN`] | nothing: such are everywhere |
+//! | longer than [`TOKEN_BYTES_MAX`] | only that the block has one |
+//! | a word of [`WORD_BYTES_MIN`] bytes or more | its samples of 4 bytes among 2 |
+//! | a number of [`NUMBER_BYTES_MIN`] bytes or more, also within a word | its samples of 6 bytes among 3 |
+//! | a number of [`ID_BYTES_MIN`] bytes or more, also within a word | its samples of 8 bytes among 9, too |
+//! | an id, as blocks keep them apart (16 or 32 digits without capitals) | only the latter: the ids themselves can be read |
+//! | a number of less than [`ID_BYTES_MIN`] bytes, a word of less than [`WORD_BYTES_MIN`] | itself |
 //!
 //! What a text needs, therefore: all that is known of the tokens that lie within it, with another byte before and after
-//! them; of a token at its beginning or end, which may go on in the line, only the samples. A text of which that leaves
-//! nothing (`error`, `12345`) prunes nothing: write it with what stands around it (` error `, `:12345]`).
+//! them; of a token at its beginning or end, which may go on in the line, only the samples. A trace id is found wherever it
+//! stands, and a word within a longer one. A text of which that leaves nothing (`GET`, `12345`) prunes nothing: write it
+//! with what stands around it (` GET `, `:12345]`). A number of 8 to 15 digits may be part of an id: a block that has ids
+//! and does not have the number otherwise is a candidate where the number is in one of these.
 //!
 //! The digits of times of day within lines are not known: they differ from line to line, and the time of the line finds
 //! them. Where a segment leaves out digits of some shape ([`Shapes`]), no token of that shape is needed.
@@ -29,16 +32,16 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub const TOKEN_BYTES_MIN: usize = 3;
 /// Longer tokens are not known; a block that has one is a candidate for every text that may be part of one.
 pub const TOKEN_BYTES_MAX: usize = 256;
-/// A run of at least so many hexadecimal digits is known by its samples.
-pub const HEX_BYTES_MIN: usize = HEX_PART + HEX_WINDOW - 1;
-/// See the module.
-pub const HEX_WINDOW: usize = 9;
-const HEX_PART: usize = 8;
-/// A token with other letters and at least so many bytes is known by its samples.
-pub const WORD_BYTES_MIN: usize = WORD_PART + WORD_WINDOW - 1;
-/// See the module.
-pub const WORD_WINDOW: usize = 3;
-const WORD_PART: usize = 6;
+/// Words of at least so many bytes are known by samples.
+pub const WORD_BYTES_MIN: usize = WORD.bytes_min();
+/// Numbers of at least so many bytes are known by samples.
+pub const NUMBER_BYTES_MIN: usize = NUMBER.bytes_min();
+/// Numbers of at least so many bytes are known by sparse samples, too.
+pub const ID_BYTES_MIN: usize = ID.bytes_min();
+
+const WORD: Samples = Samples { part: 4, window: 2 };
+const NUMBER: Samples = Samples { part: 6, window: 3 };
+const ID: Samples = Samples { part: 8, window: 9 };
 
 /// The key of a block that has a token longer than [`TOKEN_BYTES_MAX`].
 pub(super) const LONG_KEY: u64 = 0x6c6f_6e67_746f_6b65;
@@ -62,13 +65,14 @@ impl Shapes {
     }
 }
 
-/// What a block must have to be a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a block must have to be a candidate: all of these keys, or else what the other fields allow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Need {
-    /// All of these,
     pub(super) keys: Vec<u64>,
-    /// or, where this is so, a token too long to be known.
+    /// A token too long to be known.
     pub(super) or_long: bool,
+    /// An id with these digits in it.
+    pub(super) or_in_id: Option<Box<[u8]>>,
 }
 
 /// Whether a byte is part of tokens.
@@ -95,71 +99,85 @@ pub(super) fn for_each(text: &[u8], mut each: impl FnMut(usize, &[u8])) {
 
 /// Appends the keys of a token.
 pub(super) fn keys_of_token(token: &[u8], keys: &mut Vec<u64>) {
-    if token.len() < TOKEN_BYTES_MIN {
-        return;
-    }
     if token.len() > TOKEN_BYTES_MAX {
         keys.push(LONG_KEY);
+    } else if token.len() >= TOKEN_BYTES_MIN {
+        let word = is_word(token);
+        if token.len() < if word { WORD_BYTES_MIN } else { ID_BYTES_MIN } {
+            keys.push(xxh3_64(token));
+        }
+        samples(token, word, keys);
+    }
+}
+
+/// Appends the keys of an id.
+pub(super) fn keys_of_id(id: &[u8], keys: &mut Vec<u64>) {
+    ID.append(id, keys);
+}
+
+fn is_word(token: &[u8]) -> bool {
+    !token.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Appends the samples of a token or a part of one.
+fn samples(token: &[u8], word: bool, keys: &mut Vec<u64>) {
+    let mut number = |number: &[u8]| {
+        NUMBER.append(number, keys);
+        ID.append(number, keys);
+    };
+    if !word {
+        number(token);
         return;
     }
-    if !samples(token, keys) {
-        keys.push(xxh3_64(token));
+    if token.len() > NUMBER_BYTES_MIN {
+        token.split(|byte| !byte.is_ascii_hexdigit()).for_each(number);
     }
+    WORD.append(token, keys);
 }
 
-/// Appends the samples of a token or a part of one, and says whether it is one that is known by samples.
-fn samples(token: &[u8], keys: &mut Vec<u64>) -> bool {
-    if token.len() < WORD_BYTES_MIN {
-        return false;
-    }
-    let hex = token.iter().all(u8::is_ascii_hexdigit);
-    if hex {
-        if token.len() < HEX_BYTES_MIN {
-            return false;
-        }
-        sample::<HEX_PART>(token, HEX_WINDOW, keys);
-        return true;
-    }
-    sample::<WORD_PART>(token, WORD_WINDOW, keys);
-    if token.len() > HEX_BYTES_MIN {
-        for run in token.split(|byte| !byte.is_ascii_hexdigit()) {
-            if run.len() >= HEX_BYTES_MIN {
-                sample::<HEX_PART>(run, HEX_WINDOW, keys);
-            }
-        }
-    }
-    true
+/// A way to take samples.
+#[derive(Debug, Clone, Copy)]
+struct Samples {
+    /// Bytes of a part, at most eight.
+    part: usize,
+    /// One of so many neighbours is taken.
+    window: usize,
 }
 
-fn sample<const PART: usize>(token: &[u8], window: usize, keys: &mut Vec<u64>) {
-    let hash = |part: &[u8]| {
+impl Samples {
+    /// The shortest token that has a sample.
+    const fn bytes_min(self) -> usize {
+        self.part + self.window - 1
+    }
+
+    fn hash(self, part: &[u8]) -> u64 {
         let mut bytes = [0; 8];
-        bytes[..PART].copy_from_slice(part);
-        mix(u64::from_le_bytes(bytes) ^ (PART as u64) << 59)
-    };
-    let parts = token.len() - PART + 1;
-    // Where the least of the window was found, to look at a part once where the window only moves on.
-    let mut least: Option<(usize, u64)> = None;
-    for end in window..=parts {
-        let start = end - window;
-        let newest = (end - 1, hash(&token[end - 1..end - 1 + PART]));
-        let found = match least {
-            Some((at, value)) if at >= start => {
-                if newest.1 < value {
-                    newest
-                } else {
-                    (at, value)
+        bytes[..part.len()].copy_from_slice(part);
+        mix(u64::from_le_bytes(bytes) ^ (self.part as u64) << 59)
+    }
+
+    /// Appends the samples of a token; none where it is too short.
+    fn append(self, token: &[u8], keys: &mut Vec<u64>) {
+        // The least of the window, where it is one already, and where it was found.
+        let mut least: Option<(usize, u64)> = None;
+        let hash = |at: usize| self.hash(&token[at..at + self.part]);
+        for start in 0..(token.len() + 1).saturating_sub(self.bytes_min()) {
+            let newest = start + self.window - 1;
+            let found = match least {
+                Some((at, value)) if at >= start => {
+                    let next = hash(newest);
+                    if next < value { (newest, next) } else { (at, value) }
                 }
+                _ => (start..=newest)
+                    .map(|at| (at, hash(at)))
+                    .min_by_key(|&(_, value)| value)
+                    .unwrap_or((newest, 0)),
+            };
+            if least.is_none_or(|(_, value)| value != found.1) {
+                keys.push(found.1);
             }
-            _ => (start..end)
-                .map(|at| (at, hash(&token[at..at + PART])))
-                .min_by_key(|&(_, value)| value)
-                .unwrap_or(newest),
-        };
-        if least.is_none_or(|(_, value)| value != found.1) {
-            keys.push(found.1);
+            least = Some(found);
         }
-        least = Some(found);
     }
 }
 
@@ -182,28 +200,37 @@ pub(super) fn keys_of_value(value: &[u8], keys: &mut Vec<u64>) {
 
 /// Appends what a block must have where a metadata value is looked for.
 pub(super) fn needed_by_value(value: &[u8], needs: &mut Vec<Need>) {
-    let mut keys = Vec::new();
-    keys_of_value(value, &mut keys);
-    needs.push(Need { keys, or_long: false });
+    let before = needs.len();
+    for_each(value, |_, token| needs.extend(needed_by_token(token, true)));
+    if needs.len() == before {
+        let mut need = Need::default();
+        keys_of_value(value, &mut need.keys);
+        needs.push(need);
+    }
 }
 
 /// Appends what a block must have to have a line with this text in it.
 pub(super) fn needed_by_text(text: &[u8], shapes: Shapes, needs: &mut Vec<Need>) {
     for_each(text, |start, token| {
         let whole = start > 0 && start + token.len() < text.len();
-        if shapes.may_have(token, whole) {
-            return;
-        }
-        let mut keys = Vec::new();
-        if whole {
-            keys_of_token(token, &mut keys);
-        } else if token.len() <= TOKEN_BYTES_MAX {
-            samples(token, &mut keys);
-        } else {
-            keys.push(LONG_KEY);
-        }
-        if !keys.is_empty() {
-            needs.push(Need { keys, or_long: !whole });
+        if !shapes.may_have(token, whole) {
+            needs.extend(needed_by_token(token, whole));
         }
     });
+}
+
+/// What a token needs that stands in a line as it is, or may be part of one that does.
+fn needed_by_token(token: &[u8], whole: bool) -> Option<Need> {
+    let mut need = Need { or_long: !whole, ..Need::default() };
+    let word = is_word(token);
+    if !word && (ID_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len()) {
+        // It may be an id, or part of one, of which nothing else is known.
+        ID.append(token, &mut need.keys);
+    } else if whole || token.len() > TOKEN_BYTES_MAX {
+        keys_of_token(token, &mut need.keys);
+    } else {
+        samples(token, word, &mut need.keys);
+        need.or_in_id = (!word).then(|| token.into());
+    }
+    (!need.keys.is_empty()).then_some(need)
 }

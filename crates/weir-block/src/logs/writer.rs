@@ -59,6 +59,7 @@ pub struct LogSegmentWriter {
     blocks: Vec<BlockEntry>,
     filter: FilterWriter,
     body: Vec<u8>,
+    ids: Vec<u8>,
 }
 
 impl LogSegmentWriter {
@@ -73,6 +74,7 @@ impl LogSegmentWriter {
             blocks: Vec::new(),
             filter: FilterWriter::default(),
             body: Vec::new(),
+            ids: Vec::new(),
         }
     }
 
@@ -117,11 +119,11 @@ impl LogSegmentWriter {
         if self.block.rows() == 0 {
             return;
         }
-        self.body.clear();
-        let runs = self.block.encode(&mut self.body);
+        let runs = self.block.encode(&mut self.body, &mut self.ids);
         let place = self.data.put(&self.body);
+        self.data.put(&self.ids);
         self.filter.add_block(self.blocks.len() as u32, self.block.keys());
-        self.blocks.push(BlockEntry { place, runs });
+        self.blocks.push(BlockEntry { place, ids_bytes: self.ids.len() as u32, runs });
     }
 
     /// What of the data file is ready, to be appended to what was taken before.

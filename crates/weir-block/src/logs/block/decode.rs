@@ -74,6 +74,7 @@ struct Block {
     columns: Vec<Vec<Slots>>,
     word_ends: Vec<u32>,
     rows: Vec<Row>,
+    ids8_bytes: usize,
     line_bytes: usize,
     metadata_bytes: usize,
 }
@@ -83,14 +84,18 @@ impl BlockDecoder {
     pub(in crate::logs) fn decode(
         &mut self,
         body: &[u8],
+        ids: &[u8],
         runs: &[StreamRun],
         pick: &Pick<'_>,
         rows: &mut LogRows,
     ) -> Result<(), Damage> {
-        let block = self.open(body, runs)?;
+        let block = self.open(body, ids.len(), runs)?;
+        let (ids8, ids16) = ids.split_at(block.ids8_bytes);
         let words = Words { text: block.pools.bytes(Pool::Words), ends: block.word_ends };
         let writer = RowWriter {
             words,
+            ids8,
+            ids16,
             pools: &block.pools,
             templates: &block.templates,
             columns: &block.columns,
@@ -127,7 +132,7 @@ impl BlockDecoder {
         Ok(())
     }
 
-    fn open(&mut self, body: &[u8], runs: &[StreamRun]) -> Result<Block, Damage> {
+    fn open(&mut self, body: &[u8], ids_bytes: usize, runs: &[StreamRun]) -> Result<Block, Damage> {
         let mut cursor = Cursor::new(body);
         let count = cursor.length(BLOCK_ROWS_MAX)?;
         let line_bytes = cursor.length(LINE_BYTES_MAX)?;
@@ -145,6 +150,7 @@ impl BlockDecoder {
             return Err(cursor.damage(WRONG_ROWS));
         }
         let template_count = cursor.length(count)?;
+        let ids8_bytes = cursor.length(ids_bytes / 8)? * 8;
         let pools = Pools::decode(&mut cursor, POOL_BYTES_MAX, &mut self.unpacker)?;
         cursor.end()?;
         let (mut slots, mut texts) = (pools.cursor(Pool::Slots), pools.cursor(Pool::Texts));
@@ -157,8 +163,11 @@ impl BlockDecoder {
         let mut rows = take_sequence(&pools, &lengths, &mut counts)?;
         take_times(&pools, &mut rows, &counts, &mut numbers)?;
         let (mut columns, word_ends) = take_columns(&pools, &templates, &counts, numbers)?;
-        take_ids(&pools, &rows, &templates, streams, &mut columns)?;
-        Ok(Block { pools, templates, columns, word_ends, rows, line_bytes, metadata_bytes })
+        let (count8, count16) = take_ids(&pools, &rows, &templates, streams, &mut columns)?;
+        if (count8 * 8, count8 * 8 + count16 * 16) != (ids8_bytes, ids_bytes) {
+            return Err(cursor.damage("rows name other ids than there are"));
+        }
+        Ok(Block { pools, templates, columns, word_ends, rows, ids8_bytes, line_bytes, metadata_bytes })
     }
 }
 
@@ -289,7 +298,7 @@ fn take_ids(
     templates: &[Template],
     streams: usize,
     columns: &mut [Vec<Slots>],
-) -> Result<(), Damage> {
+) -> Result<(usize, usize), Damage> {
     let mut order: Vec<u32> = (0..rows.len() as u32).collect();
     order.sort_by_key(|&place| rows[place as usize].time_ns);
     let (mut lanes8, mut lanes16) = (Lanes::new(streams), Lanes::new(streams));
@@ -317,14 +326,14 @@ fn take_ids(
     for end in [&symbols8, &symbols16, &far] {
         end.end()?;
     }
-    let enough = pools.bytes(Pool::Ids8).len() == lanes8.count() * 8
-        && pools.bytes(Pool::Ids16).len() == lanes16.count() * 16;
-    if enough { Ok(()) } else { Err(far.damage("rows name other ids than there are")) }
+    Ok((lanes8.count(), lanes16.count()))
 }
 
 /// Puts rows together again.
 struct RowWriter<'a> {
     words: Words<'a>,
+    ids8: &'a [u8],
+    ids16: &'a [u8],
     pools: &'a Pools,
     templates: &'a [Template],
     columns: &'a [Vec<Slots>],
@@ -381,9 +390,9 @@ impl RowWriter<'_> {
         match column {
             Slots::Words(Column::Numbers(numbers)) => write_number(numbers[at], out),
             Slots::Words(column) => out.extend_from_slice(self.words.get(text(column))?),
-            Slots::Uuids(column) => write_uuid(self.bytes::<16>(Pool::Uuids, text(column))?, out),
-            Slots::Ids8(ids) => write_hex(self.bytes::<8>(Pool::Ids8, ids[at])?, out),
-            Slots::Ids16(ids) => write_hex(self.bytes::<16>(Pool::Ids16, ids[at])?, out),
+            Slots::Uuids(column) => write_uuid(nth::<16>(self.pools.bytes(Pool::Uuids), text(column))?, out),
+            Slots::Ids8(ids) => write_hex(nth::<8>(self.ids8, ids[at])?, out),
+            Slots::Ids16(ids) => write_hex(nth::<16>(self.ids16, ids[at])?, out),
             Slots::Rests(rests) => {
                 let (start, end) = rests[at];
                 out.extend_from_slice(&self.pools.bytes(Pool::Rests)[start as usize..end as usize]);
@@ -401,11 +410,11 @@ impl RowWriter<'_> {
         }
         Some(())
     }
+}
 
-    fn bytes<const WIDTH: usize>(&self, pool: Pool, number: u32) -> Option<&[u8]> {
-        let start = number as usize * WIDTH;
-        self.pools.bytes(pool).get(start..start + WIDTH)
-    }
+fn nth<const WIDTH: usize>(list: &[u8], number: u32) -> Option<&[u8]> {
+    let start = number as usize * WIDTH;
+    list.get(start..start + WIDTH)
 }
 
 fn write_number(number: i64, out: &mut Vec<u8>) {

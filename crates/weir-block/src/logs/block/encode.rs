@@ -147,8 +147,10 @@ impl BlockEncoder {
         u64::from(interner.intern(&self.scratch))
     }
 
-    /// Appends the block of all rows, forgets them, and says which streams it has, in its order.
-    pub(in crate::logs) fn encode(&mut self, out: &mut Vec<u8>) -> Vec<StreamRun> {
+    /// Replaces what is in `out` and `ids` by the block of all rows, forgets them, and says which streams it has, in its
+    /// order.
+    pub(in crate::logs) fn encode(&mut self, out: &mut Vec<u8>, ids: &mut Vec<u8>) -> Vec<StreamRun> {
+        out.clear();
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_by_key(|row| (row.stream, row.time_ns));
         self.keys.clear();
@@ -170,7 +172,8 @@ impl BlockEncoder {
         put_sequence(&rows, templates.len(), &mut self.pools);
         put_times(&rows, templates.len(), &mut self.pools, &mut numbers);
         self.put_columns(&rows, &templates, &mut numbers);
-        self.put_ids(&rows, &templates);
+        let count8 = self.put_ids(&rows, &templates, ids);
+        put_u64(out, count8 as u64);
         numbers.finish(&mut self.pools);
         self.pools.encode(&mut self.packers, out);
         self.gather_keys(&templates);
@@ -336,17 +339,19 @@ impl BlockEncoder {
             let text = &self.lines[(range >> 32) as usize..(range & 0xffff_ffff) as usize];
             self.pools.get(Pool::Rests).extend_from_slice(text);
             put_u64(self.pools.get(Pool::RestLengths), text.len() as u64);
-            tokens::for_each(text, |_, token| tokens::keys_of_token(token, &mut self.keys));
+            let words = &mut self.words;
+            tokens::for_each(text, |_, token| _ = words.intern(token));
         }
     }
 
-    fn put_ids(&mut self, rows: &[Row], templates: &[Template]) {
+    /// Writes the ids and which comes when; says how many there are of 8 bytes.
+    fn put_ids(&mut self, rows: &[Row], templates: &[Template], ids: &mut Vec<u8>) -> usize {
         let streams = stream_places(rows);
         let runs = streams.last().map_or(0, |last| last + 1);
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         order.sort_by_key(|&place| rows[place as usize].time_ns);
-        let mut ids8 = IdWriter::new(runs, self.ids8.len(), Pool::Lanes8, Pool::Ids8);
-        let mut ids16 = IdWriter::new(runs, self.ids16.len(), Pool::Lanes16, Pool::Ids16);
+        let mut ids8 = IdWriter::new(runs, self.ids8.len(), Pool::Lanes8);
+        let mut ids16 = IdWriter::new(runs, self.ids16.len(), Pool::Lanes16);
         for place in order {
             let row = &rows[place as usize];
             let stream = streams[place as usize];
@@ -356,12 +361,12 @@ impl BlockEncoder {
                     Kind::Copy(_) => continue,
                     Kind::Id8 => {
                         let id = self.values[value] as u32;
-                        ids8.put(stream, place8, id, &self.ids8, &mut self.pools);
+                        ids8.put(stream, place8, id, &mut self.pools);
                         place8 += 1;
                     }
                     Kind::Id16 => {
                         let id = self.values[value] as u32;
-                        ids16.put(stream, place16, id, &self.ids16, &mut self.pools);
+                        ids16.put(stream, place16, id, &mut self.pools);
                         place16 += 1;
                     }
                     _ => {}
@@ -369,25 +374,30 @@ impl BlockEncoder {
                 value += 1;
             }
         }
+        ids.clear();
+        for (writer, interner) in [(&ids8, &self.ids8), (&ids16, &self.ids16)] {
+            for &id in &writer.order {
+                ids.extend_from_slice(interner.get(id));
+            }
+        }
+        ids8.order.len()
     }
 
-    /// The keys of all that does not lie in rests and stamps.
+    /// The keys of all tokens but those of stamps, whose keys are there already. Rests and templates, too, make their
+    /// tokens known as words, so that each is looked at once.
     fn gather_keys(&mut self, templates: &[Template]) {
+        let words = &mut self.words;
+        for template in templates {
+            let mut from = 0;
+            let ends = template.slots[..template.line_slots].iter().map(|slot| slot.at as usize);
+            for end in ends.chain([template.line_bytes]) {
+                // Values part tokens: where one stands, no token goes on.
+                tokens::for_each(&template.text[from..end], |_, token| _ = words.intern(token));
+                from = end;
+            }
+        }
         let keys = &mut self.keys;
         let mut text = Vec::new();
-        for template in templates {
-            // Values part tokens, too: where one stands, no token goes on.
-            let mut from = 0;
-            for slot in &template.slots[..template.line_slots] {
-                tokens::for_each(&template.text[from..slot.at as usize], |_, token| {
-                    tokens::keys_of_token(token, keys);
-                });
-                from = slot.at as usize;
-            }
-            tokens::for_each(&template.text[from..template.line_bytes], |_, token| {
-                tokens::keys_of_token(token, keys);
-            });
-        }
         for word in 0..self.words.len() as u32 {
             tokens::keys_of_value(self.words.get(word), keys);
         }
@@ -400,7 +410,7 @@ impl BlockEncoder {
             for id in 0..ids.len() as u32 {
                 text.clear();
                 super::line::write_hex(ids.get(id), &mut text);
-                tokens::keys_of_token(&text, keys);
+                tokens::keys_of_id(&text, keys);
             }
         }
         keys.sort_unstable();
@@ -413,16 +423,17 @@ struct IdWriter {
     lanes: Lanes,
     /// By an id's number as it was pushed: its number as it is written.
     written: Vec<u32>,
+    /// The numbers as they were pushed, in the order in which they are written.
+    order: Vec<u32>,
     symbols: Pool,
-    ids: Pool,
 }
 
 impl IdWriter {
-    fn new(streams: usize, ids: usize, symbols: Pool, into: Pool) -> Self {
-        Self { lanes: Lanes::new(streams), written: vec![u32::MAX; ids], symbols, ids: into }
+    fn new(streams: usize, ids: usize, symbols: Pool) -> Self {
+        Self { lanes: Lanes::new(streams), written: vec![u32::MAX; ids], order: Vec::new(), symbols }
     }
 
-    fn put(&mut self, stream: usize, place: usize, id: u32, ids: &Interner, pools: &mut Pools) {
+    fn put(&mut self, stream: usize, place: usize, id: u32, pools: &mut Pools) {
         let written = self.written[id as usize];
         let known = (written != u32::MAX).then_some(written);
         let mut far = std::mem::take(pools.get(Pool::Far));
@@ -430,7 +441,7 @@ impl IdWriter {
         *pools.get(Pool::Far) = far;
         if known.is_none() {
             self.written[id as usize] = number;
-            pools.get(self.ids).extend_from_slice(ids.get(id));
+            self.order.push(id);
         }
     }
 }

@@ -188,9 +188,9 @@ fn is_uuid(text: &[u8]) -> bool {
         && text.get(UUID_BYTES).is_none_or(|&byte| CLASSES[usize::from(byte)] == 0)
 }
 
-/// The bytes that hexadecimal digits without capitals stand for. `digits` are such.
-pub(super) fn bytes_of_hex(digits: &[u8], out: &mut Vec<u8>) {
-    let value = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
+/// The bytes that hexadecimal digits stand for. `digits` are such.
+pub(in crate::logs) fn bytes_of_hex(digits: &[u8], out: &mut Vec<u8>) {
+    let value = |digit: u8| if digit <= b'9' { digit & 15 } else { (digit & 7) + 9 };
     out.extend(digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])));
 }
 

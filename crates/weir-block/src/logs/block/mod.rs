@@ -6,10 +6,13 @@
 //! *pools*, which are packed on their own.
 //!
 //! ```text
-//! rows, bytes of lines, streams; for each stream how many rows it has
+//! rows, bytes of lines, bytes of metadata, streams; for each stream how many rows it has
 //! templates
-//! each pool, packed, in the order of [`Pool`]
+//! how many ids of 8 bytes there are
+//! each pool, packed, in the order of [`pools::Pool`]
 //! ```
+//!
+//! The ids, those of 8 bytes first, are a piece of their own behind that, so that they can be searched without the rest.
 
 mod columns;
 mod decode;
@@ -19,8 +22,6 @@ mod lanes;
 mod line;
 mod numbers;
 mod pools;
-#[cfg(test)]
-pub(in crate::logs) use pools::tally;
 mod stamp;
 mod templates;
 
@@ -28,6 +29,7 @@ use memchr::memmem::Finder;
 
 pub(super) use decode::BlockDecoder;
 pub(super) use encode::BlockEncoder;
+pub(super) use line::bytes_of_hex;
 
 /// Which rows of a block are wanted.
 #[derive(Debug, Clone, Copy)]

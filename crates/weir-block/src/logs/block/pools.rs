@@ -31,10 +31,6 @@ pub(super) enum Pool {
     WordLengths,
     /// UUIDs, once each.
     Uuids,
-    /// Ids of 8 bytes, once each.
-    Ids8,
-    /// Ids of 16 bytes, once each.
-    Ids16,
     /// Which id of 8 bytes comes when.
     Lanes8,
     /// Which id of 16 bytes comes when.
@@ -84,11 +80,7 @@ impl Pools {
 
     pub(super) fn encode(&self, packers: &mut PoolPackers, out: &mut Vec<u8>) {
         for (place, pool) in self.0.iter().enumerate() {
-            let before = out.len();
             packers.packer(place).pack(pool, out);
-            #[cfg(test)]
-            tally::add(place, pool.len(), out.len() - before);
-            let _ = before;
         }
     }
 
@@ -107,7 +99,6 @@ impl Pools {
 
 /// What packs pools.
 pub(super) struct PoolPackers {
-    effort: Effort,
     most: Packer,
     rests: Packer,
 }
@@ -115,43 +106,12 @@ pub(super) struct PoolPackers {
 impl PoolPackers {
     pub(super) fn new(effort: Effort) -> Self {
         Self {
-            effort,
             most: Packer::new(Pool::level(0, effort)),
             rests: Packer::new(Pool::level(Pool::Rests as usize, effort)),
         }
     }
 
-    pub(super) fn effort(&self) -> Effort {
-        self.effort
-    }
-
     fn packer(&mut self, place: usize) -> &mut Packer {
         if place == Pool::Rests as usize { &mut self.rests } else { &mut self.most }
-    }
-}
-
-#[cfg(test)]
-pub(in crate::logs) mod tally {
-    use std::cell::RefCell;
-
-    use super::POOLS;
-
-    thread_local! {
-        static TALLY: RefCell<[(usize, usize); POOLS]> = const { RefCell::new([(0, 0); POOLS]) };
-    }
-
-    pub(super) fn add(place: usize, plain: usize, packed: usize) {
-        TALLY.with_borrow_mut(|tally| {
-            tally[place].0 += plain;
-            tally[place].1 += packed;
-        });
-    }
-
-    pub(in crate::logs) fn print() {
-        TALLY.with_borrow(|tally| {
-            for (place, (plain, packed)) in tally.iter().enumerate() {
-                println!("pool {place:2}: {plain:10} -> {packed:9}");
-            }
-        });
     }
 }

@@ -199,7 +199,5 @@ fn a_part_of_trainticket_comes_back_small() {
 fn trainticket_is_55_times_smaller() {
     let Some(logs) = load(usize::MAX) else { return };
     assert!(check(&logs, FAST) > 20.0);
-    super::super::block::tally::print();
     assert!(check(&logs, SMALL) >= 55.0);
-    super::super::block::tally::print();
 }

@@ -14,6 +14,7 @@
 //! dense bytes, one block after the other: they are entropy-coded already
 //! ```
 
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::ROW_SAMPLES_MAX;
@@ -21,7 +22,7 @@ use super::extras;
 use super::samples::Samples;
 use crate::frame::Damage;
 use crate::pack::{Effort, Packer, Unpacker};
-use crate::values::{self, Codec};
+use crate::values::{self, Codec, Peer, Scaled};
 use crate::varint::{Cursor, put_u64};
 
 /// A page is closed when light and dense bytes together are as long.
@@ -30,6 +31,11 @@ pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 pub(crate) const PAGE_ROWS_MAX: usize = 2048;
 /// What damaged lengths can claim at most.
 const LIGHT_BYTES_MAX: usize = 64 << 20;
+
+/// How many blocks of one column of times are compared with the next one.
+const ALIKE_MAX: usize = 8;
+/// A block is like one that is like one: so long a chain has to be followed when one is read.
+const LIKE_DEPTH_MAX: usize = 3;
 
 const CODEC_BITS: u8 = 0x1f;
 const HAS_EXTRAS: u8 = 0x40;
@@ -47,8 +53,19 @@ pub(crate) struct PageWriter {
     lengths: Vec<u8>,
     light: Vec<u8>,
     dense: Vec<u8>,
+    /// Blocks of this page that others may be written like, by their column of times.
+    alike: HashMap<u32, VecDeque<Alike>>,
     from_ms: i64,
     to_ms: i64,
+}
+
+/// A block that others may be written like.
+struct Alike {
+    row: usize,
+    scale: u8,
+    /// How many others have to be decoded for it.
+    depth: usize,
+    numbers: Vec<i64>,
 }
 
 /// A finished page and what the directory says of it.
@@ -73,6 +90,7 @@ impl PageWriter {
             lengths: Vec::new(),
             light: Vec::new(),
             dense: Vec::new(),
+            alike: HashMap::new(),
             from_ms: i64::MAX,
             to_ms: i64::MIN,
         }
@@ -107,6 +125,32 @@ impl PageWriter {
         }
     }
 
+    fn values(&mut self, times: u32, values: &[f64]) -> Codec {
+        let Self { encoder, light, dense, .. } = self;
+        if self.effort == Effort::Fast {
+            return encoder.encode(values, light, dense);
+        }
+        let row = self.heads.len();
+        let alike = self.alike.get(&times);
+        let peers: Vec<_> = alike
+            .into_iter()
+            .flatten()
+            .filter(|alike| alike.depth < LIKE_DEPTH_MAX)
+            .map(|alike| Peer { distance: row - alike.row, scale: alike.scale, numbers: &alike.numbers })
+            .collect();
+        let written = encoder.encode_among(values, &peers, light, dense);
+        if let Some(scale) = written.scale {
+            let like = written.like.map(|index| row - peers[index].distance);
+            let alike = self.alike.entry(times).or_default();
+            let depth = alike.iter().find(|alike| Some(alike.row) == like).map_or(0, |alike| alike.depth + 1);
+            alike.push_back(Alike { row, scale, depth, numbers: encoder.numbers().to_vec() });
+            if alike.len() > ALIKE_MAX {
+                alike.pop_front();
+            }
+        }
+        written.codec
+    }
+
     /// The page, once it is full; `flush` where it need not be.
     pub(crate) fn take_page(&mut self, flush: bool) -> Option<Page> {
         let full = self.light.len() + self.dense.len() >= PAGE_BYTES || self.heads.len() >= PAGE_ROWS_MAX;
@@ -122,6 +166,7 @@ impl PageWriter {
             column.clear();
         }
         body.append(&mut self.dense);
+        self.alike.clear();
         let page = Page {
             first_series: self.first_series,
             last_series,
@@ -154,12 +199,13 @@ pub(crate) struct PageReader {
     light: Vec<u8>,
     dense: Vec<u8>,
     rows: Vec<Row>,
+    numbers: Vec<i64>,
 }
 
 impl PageReader {
     /// Takes a page apart.
     pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Damage> {
-        let Self { unpacker, column, times, light, dense, rows } = self;
+        let Self { unpacker, column, times, light, dense, rows, .. } = self;
         rows.clear();
         times.clear();
         let mut cursor = Cursor::new(body);
@@ -222,7 +268,7 @@ impl PageReader {
 
     /// Appends the `count` values of a block; gives what follows them in its light bytes.
     pub(crate) fn values(
-        &self,
+        &mut self,
         index: usize,
         count: usize,
         decoder: &mut values::Decoder,
@@ -231,10 +277,47 @@ impl PageReader {
         debug_assert!(count <= ROW_SAMPLES_MAX);
         let row = &self.rows[index];
         let mut light = Cursor::new(&self.light[row.light.clone()]);
-        decoder.decode(row.codec, count, &mut light, &self.dense[row.dense.clone()], values)?;
-        if !row.has_extras {
+        if matches!(row.codec, Codec::Like | Codec::LikeDense) {
+            let mut numbers = std::mem::take(&mut self.numbers);
+            numbers.clear();
+            let read = self.sum(index, count, 0, decoder, &mut numbers);
+            let read = read.and_then(|(scaled, at)| {
+                light.take(at)?;
+                values::Decoder::floats(scaled, &numbers, &mut light, values)
+            });
+            self.numbers = numbers;
+            read?;
+        } else {
+            decoder.decode(row.codec, count, &mut light, &self.dense[row.dense.clone()], values)?;
+        }
+        if !self.rows[index].has_extras {
             light.end()?;
         }
         Ok(light)
+    }
+
+    /// Appends the whole numbers of a block, those of the block that it is like added; and how many light bytes they took.
+    fn sum(
+        &self,
+        index: usize,
+        count: usize,
+        depth: usize,
+        decoder: &mut values::Decoder,
+        numbers: &mut Vec<i64>,
+    ) -> Result<(Scaled, usize), Damage> {
+        let row = &self.rows[index];
+        let mut light = Cursor::new(&self.light[row.light.clone()]);
+        let start = numbers.len();
+        let scaled =
+            decoder.numbers(row.codec, count, &mut light, &self.dense[row.dense.clone()], numbers)?;
+        if let Some(distance) = scaled.like {
+            let other = index.checked_sub(distance).filter(|_| distance > 0 && depth < LIKE_DEPTH_MAX);
+            let other = other.ok_or(light.damage("a block is like one that is none"))?;
+            self.sum(other, count, depth + 1, decoder, numbers)?;
+            let (own, others) = numbers[start..].split_at_mut(count);
+            own.iter_mut().zip(others).for_each(|(own, other)| *own = own.wrapping_add(*other));
+            numbers.truncate(start + count);
+        }
+        Ok((scaled, light.at()))
     }
 }

@@ -294,8 +294,9 @@ impl SegmentReader {
         let columns = sink.columns();
         let start = columns.times.len();
         columns.times.extend_from_slice(&times.times);
+        let has_extras = self.page.rows()[row].has_extras;
         let mut rest = self.page.values(row, times.times.len(), &mut self.decoder, columns.values)?;
-        if self.page.rows()[row].has_extras {
+        if has_extras {
             extras::read(&mut rest, start, sink)?;
         }
         let columns = sink.columns();

@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The store takes nothing now.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The store is being closed.
+    #[error("the store is being closed")]
+    Closed,
     /// A part could not be encoded: a defect of Weir.
     #[error("a part could not be written: {0}; this is a defect, please report it")]
     Encode(String),

@@ -24,6 +24,8 @@ pub(crate) struct MetricHead {
     families: BTreeMap<Box<str>, Metadata>,
     /// Whether a family was said anew since the last flush.
     families_changed: bool,
+    /// The day that they were last written on: each day has them, so that they outlive the parts before it.
+    families_day: i64,
     days: Days,
     rows: u64,
 }
@@ -69,6 +71,7 @@ impl Default for MetricHead {
             exemplars: HashMap::new(),
             families: BTreeMap::new(),
             families_changed: false,
+            families_day: i64::MIN,
             days: Days::new(Signal::Metrics),
             rows: 0,
         }
@@ -204,7 +207,7 @@ impl MetricHead {
 
     /// Takes out what a flush writes; `None` where there is nothing. Series stay, except those that were not written to
     /// since `idle_since_s`.
-    pub(crate) fn freeze(&mut self, idle_since_s: u32) -> (Option<FrozenMetrics>, bool) {
+    pub(crate) fn freeze(&mut self, now_ms: i64, idle_since_s: u32) -> (Option<FrozenMetrics>, bool) {
         let mut series = Vec::new();
         for (number, one) in self.series.iter_mut() {
             one.logged = false;
@@ -223,7 +226,9 @@ impl MetricHead {
             });
         }
         let retired = self.series.retire(idle_since_s);
-        let families = if std::mem::take(&mut self.families_changed) {
+        let today = Signal::Metrics.day(now_ms);
+        let new_day = !series.is_empty() && std::mem::replace(&mut self.families_day, today) != today;
+        let families = if std::mem::take(&mut self.families_changed) || new_day {
             self.families.iter().map(|(name, metadata)| (name.clone(), metadata.clone())).collect()
         } else {
             Vec::new()
@@ -438,7 +443,7 @@ impl MemorySeries {
     }
 
     /// Appends the samples of a series within the range. Gives what that cost: samples and bytes.
-    pub(super) fn points(&self, at: usize, range: (i64, i64), out: &mut Points) -> (u64, u64) {
+    pub(super) fn samples(&self, at: usize, range: (i64, i64), out: &mut impl Sink) -> (u64, u64) {
         let series = &self.series[at];
         emit(&self.bytes[series.start..series.end], series.count, &series.side, range, out);
         (u64::from(series.count) + series.side.len() as u64, (series.end - series.start) as u64)
@@ -446,7 +451,7 @@ impl MemorySeries {
 }
 
 /// Where samples go.
-trait Sink {
+pub(super) trait Sink {
     fn float(&mut self, time: i64, value: f64, start: i64);
     fn histogram(&mut self, time: i64, value: &HistogramSample, start: i64);
 }

@@ -2,11 +2,20 @@
 
 use std::sync::Arc;
 
-use weir_block::series::Samples;
-use weir_signal::Points;
+use weir_block::series::{Samples, SegmentReader, SeriesNumber};
+use weir_signal::{Points, ReadError};
+
+use super::head::Sink;
 
 /// Columns of samples: as they are kept, or as queries calculate with them.
-pub(super) trait Columns: Default {
+pub(super) trait Columns: Default + Sink {
+    /// Appends the samples of a series of a segment; gives how many bytes were decoded.
+    fn read(
+        &mut self,
+        from: &mut SegmentReader,
+        number: SeriesNumber,
+        range: (i64, i64),
+    ) -> Result<u64, ReadError>;
     fn times(&self) -> &[i64];
     fn clear(&mut self);
     /// Appends the sample of `from` at `index`.
@@ -16,6 +25,14 @@ pub(super) trait Columns: Default {
 }
 
 impl Columns for Points {
+    fn read(
+        &mut self,
+        from: &mut SegmentReader,
+        number: SeriesNumber,
+        range: (i64, i64),
+    ) -> Result<u64, ReadError> {
+        from.points(number, range.0, range.1, self)
+    }
     fn times(&self) -> &[i64] {
         &self.times
     }
@@ -41,6 +58,14 @@ impl Columns for Points {
 }
 
 impl Columns for Samples {
+    fn read(
+        &mut self,
+        from: &mut SegmentReader,
+        number: SeriesNumber,
+        range: (i64, i64),
+    ) -> Result<u64, ReadError> {
+        from.samples(number, range.0, range.1, self)
+    }
     fn times(&self) -> &[i64] {
         &self.times
     }

@@ -1,17 +1,16 @@
 //! Metrics are read: parts, what is being flushed, and the head, merged by labels and time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use weir_block::series::{SegmentReader, SeriesNumber};
+use weir_block::series::SegmentReader;
 use weir_signal::{
     Budget, Exemplar, Labels, Matcher, Metadata, Points, ReadError, Scope, SeriesSelect, SeriesSource,
     SeriesStream,
 };
 
 use super::head::MemorySeries;
-use super::merge::Joiner;
+use super::runs::{Run, SeriesRuns, deleted};
 use crate::manifest::Tombstone;
 use crate::part::Part;
 use crate::signal::Signal;
@@ -91,10 +90,10 @@ impl SeriesSource for Store {
     ) -> Result<Box<dyn SeriesStream + 'a>, ReadError> {
         let wanted = self.wanted(scope, select);
         if wanted.range.0 > wanted.range.1 {
-            return Ok(Box::new(Merge::default()));
+            return Ok(Box::new(Stream::default()));
         }
         let Sources { view, memory, .. } = self.sources(&wanted, Want::Samples);
-        Ok(Box::new(Merge::new(&wanted, &view, memory)?))
+        Ok(Box::new(Stream::new(&wanted, &view, memory)?))
     }
 
     fn series(&self, scope: &Scope, select: &SeriesSelect) -> Result<Vec<Labels>, ReadError> {
@@ -117,7 +116,7 @@ impl SeriesSource for Store {
                 Place::Memory(memory) => {
                     for at in 0..memory.len() {
                         points.clear();
-                        let (rows, bytes) = memory.points(at, wanted.range, &mut points);
+                        let (rows, bytes) = memory.samples(at, wanted.range, &mut points);
                         wanted.scope.budget.charge(rows, bytes)?;
                         if !points.is_empty()
                             && let Some(labels) = memory.labels(at)
@@ -284,96 +283,21 @@ fn each_labels(
     Ok(())
 }
 
-/// The times of a series that were deleted.
-pub(super) fn deleted(tombstones: &[Arc<Tombstone>], labels: &Labels) -> Vec<(i64, i64)> {
-    let selects =
-        |tombstone: &&Arc<Tombstone>| tombstone.matchers.iter().all(|matcher| matcher.selects(labels));
-    tombstones.iter().filter(selects).map(|tombstone| (tombstone.from, tombstone.to)).collect()
-}
-
 /// Whether all that a part has of a series was deleted.
 fn whole_gone(tombstones: &[Arc<Tombstone>], labels: &Labels, part: &Part) -> bool {
     let gone = deleted(tombstones, labels);
     gone.iter().any(|&(from, to)| from <= part.meta.from && to >= part.meta.to)
 }
 
-/// Series of a part that are wanted.
-struct PartRun {
-    reader: SegmentReader,
-    numbers: std::vec::IntoIter<SeriesNumber>,
-    /// The one that its labels are in the heap for.
-    current: SeriesNumber,
-    tombstones: Vec<Arc<Tombstone>>,
-}
-
-struct MemoryRun {
-    series: MemorySeries,
-    current: usize,
-}
-
-enum Run {
-    Part(Box<PartRun>),
-    Memory(MemoryRun),
-}
-
-impl Run {
-    /// The labels of the next series.
-    fn advance(&mut self) -> Result<Option<Labels>, ReadError> {
-        match self {
-            Self::Part(part) => {
-                let Some(number) = part.numbers.next() else { return Ok(None) };
-                part.current = number;
-                part.reader.labels(number).map(Some)
-            }
-            Self::Memory(memory) => {
-                memory.current = memory.current.wrapping_add(1);
-                Ok(memory.series.labels(memory.current).cloned())
-            }
-        }
-    }
-
-    /// Appends the samples of the current series.
-    fn points(
-        &mut self,
-        labels: &Labels,
-        range: (i64, i64),
-        joiner: &mut Joiner<Points>,
-        budget: &Budget,
-        out: &mut Points,
-    ) -> Result<(), ReadError> {
-        match self {
-            Self::Part(part) => {
-                let bytes = part.reader.points(part.current, range.0, range.1, out)?;
-                budget.charge(out.len() as u64, bytes)?;
-                if !part.tombstones.is_empty() {
-                    let gone = deleted(&part.tombstones, labels);
-                    joiner.remove(out, |time| gone.iter().any(|&(from, to)| (from..=to).contains(&time)));
-                }
-            }
-            Self::Memory(memory) => {
-                let (rows, bytes) = memory.series.points(memory.current, range, out);
-                budget.charge(rows, bytes)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Merges runs of series by labels.
+/// What a select answers.
 #[derive(Default)]
-struct Merge {
-    /// The earliest commits first.
-    runs: Vec<Run>,
-    /// The next series of each run; of the same labels, the earliest commits first.
-    heap: BinaryHeap<Reverse<(Labels, usize)>>,
-    range: (i64, i64),
+struct Stream {
+    series: SeriesRuns<Points>,
     budget: Option<Arc<Budget>>,
-    series: u64,
-    joiner: Joiner<Points>,
-    spare: Points,
+    count: u64,
 }
 
-impl Merge {
+impl Stream {
     fn new(wanted: &Wanted<'_>, view: &View, memory: Vec<MemorySeries>) -> Result<Self, ReadError> {
         let (from, to) = wanted.range;
         let mut runs = Vec::new();
@@ -381,56 +305,25 @@ impl Merge {
             let segment = part.metrics()?;
             let numbers = segment.select(&wanted.matchers, from, to)?;
             if !numbers.is_empty() {
-                runs.push(Run::Part(Box::new(PartRun {
-                    reader: SegmentReader::new(segment),
-                    numbers: numbers.into_iter(),
-                    current: SeriesNumber(0),
-                    tombstones: view.tombstones_of(part),
-                })));
+                runs.push(Run::part(segment, numbers, view.tombstones_of(part)));
             }
         }
-        let memory = memory.into_iter().filter(|series| series.len() > 0);
-        runs.extend(memory.map(|series| Run::Memory(MemoryRun { series, current: usize::MAX })));
-        let mut merge = Self {
-            runs,
-            range: wanted.range,
-            budget: Some(Arc::clone(&wanted.scope.budget)),
-            ..Self::default()
-        };
-        for run in 0..merge.runs.len() {
-            merge.advance(run)?;
-        }
-        Ok(merge)
-    }
-
-    fn advance(&mut self, run: usize) -> Result<(), ReadError> {
-        if let Some(labels) = self.runs[run].advance()? {
-            self.heap.push(Reverse((labels, run)));
-        }
-        Ok(())
+        runs.extend(memory.into_iter().filter(|series| series.len() > 0).map(Run::memory));
+        let series = SeriesRuns::new(runs, wanted.range)?;
+        Ok(Self { series, budget: Some(Arc::clone(&wanted.scope.budget)), count: 0 })
     }
 }
 
-impl SeriesStream for Merge {
+impl SeriesStream for Stream {
     fn next(&mut self, points: &mut Points) -> Result<Option<Labels>, ReadError> {
-        let Some(budget) = self.budget.clone() else { return Ok(None) };
-        while let Some(Reverse((labels, run))) = self.heap.pop() {
-            points.clear();
-            self.runs[run].points(&labels, self.range, &mut self.joiner, &budget, points)?;
-            self.advance(run)?;
-            while self.heap.peek().is_some_and(|Reverse((next, _))| *next == labels) {
-                let Some(Reverse((_, run))) = self.heap.pop() else { break };
-                self.spare.clear();
-                self.runs[run].points(&labels, self.range, &mut self.joiner, &budget, &mut self.spare)?;
-                self.joiner.join(points, &self.spare);
-                self.advance(run)?;
-            }
+        let Some(budget) = &self.budget else { return Ok(None) };
+        while let Some(labels) = self.series.next(points, &mut |rows, bytes| budget.charge(rows, bytes))? {
             if points.is_empty() {
                 continue;
             }
-            self.series += 1;
+            self.count += 1;
             let series_max = budget.limits().series_max;
-            if self.series > series_max {
+            if self.count > series_max {
                 return Err(ReadError::Series(series_max));
             }
             return Ok(Some(labels));

@@ -1,13 +1,20 @@
 //! Metrics become parts.
 
-use weir_block::series::{Finished, Samples, SegmentOptions, SegmentWriter, WriteError};
-use weir_signal::{Exemplar, Labels, Metadata};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use weir_block::series::{
+    Finished, Samples, Segment, SegmentOptions, SegmentReader, SegmentWriter, SeriesNumber, WriteError,
+};
+use weir_signal::{Exemplar, Labels, Metadata, ReadError};
 
 use super::head::FrozenMetrics;
+use super::runs::{Run, SeriesRuns, deleted};
 use crate::error::StoreError;
-use crate::manifest::FileMeta;
-use crate::part::{Contents, PartWriter};
+use crate::manifest::{FileMeta, Tombstone};
+use crate::part::{Contents, Part, PartWriter};
 use crate::signal::Signal;
+use crate::store::pace::Pace;
 
 /// Data that waits before it is given to the disk.
 const WAITING_BYTES_MAX: usize = 1 << 20;
@@ -91,5 +98,100 @@ impl FrozenMetrics {
             self.families.iter().for_each(|(name, metadata)| out.family(name, metadata));
         }
         out.finish(range)
+    }
+}
+
+/// Exemplars that a part keeps of a series: the newest ones.
+const EXEMPLARS_MAX: usize = 1000;
+
+/// Merges parts of one day, the earliest commits first, and leaves out what was deleted.
+pub(crate) fn merge_parts(
+    inputs: &[(Arc<Part>, Vec<Arc<Tombstone>>)],
+    day: i64,
+    part: PartWriter,
+    pace: &mut Pace<'_>,
+) -> Result<(Contents, [FileMeta; 3]), StoreError> {
+    let damaged = || StoreError::read("merge parts of metrics");
+    let mut out = MetricPart::new(part);
+    let mut runs = Vec::new();
+    let mut exemplars = Vec::new();
+    let mut families = BTreeMap::new();
+    for (part, tombstones) in inputs {
+        let segment = part.metrics().map_err(damaged())?;
+        runs.push(Run::part(Arc::clone(&segment), segment.all_series().collect(), tombstones.clone()));
+        families.extend(segment.metadata().map_err(damaged())?);
+        if segment.summary().exemplars > 0 {
+            exemplars.push(ExemplarRun::new(segment, tombstones.clone()));
+        }
+    }
+    let mut series = SeriesRuns::new(runs, (i64::MIN, i64::MAX)).map_err(damaged())?;
+    let mut samples = Samples::default();
+    while let Some(labels) = series.next(&mut samples, &mut |_, _| Ok(())).map_err(damaged())? {
+        let mut with = Vec::new();
+        for run in &mut exemplars {
+            run.take(&labels, &mut with).map_err(damaged())?;
+        }
+        with.sort_by(|a: &Exemplar, b| {
+            (a.time_ms, &a.labels).cmp(&(b.time_ms, &b.labels)).then(a.value.total_cmp(&b.value))
+        });
+        with.dedup();
+        with.drain(..with.len().saturating_sub(EXEMPLARS_MAX));
+        out.series(&labels, &samples, &with)?;
+        pace.step()?;
+    }
+    families.iter().for_each(|(name, metadata)| out.family(name, metadata));
+    out.finish(Signal::Metrics.day_range(day))
+}
+
+/// Series whose exemplars are read at once.
+const EXEMPLAR_SERIES: u32 = 4096;
+
+/// The exemplars of a part, ascending by labels.
+struct ExemplarRun {
+    reader: SegmentReader,
+    next: u32,
+    read: VecDeque<(Labels, Vec<Exemplar>)>,
+    tombstones: Vec<Arc<Tombstone>>,
+}
+
+impl ExemplarRun {
+    fn new(segment: Arc<Segment>, tombstones: Vec<Arc<Tombstone>>) -> Self {
+        Self { reader: SegmentReader::new(segment), next: 0, read: VecDeque::new(), tombstones }
+    }
+
+    /// Appends those of a series. Series are asked for ascending.
+    fn take(&mut self, labels: &Labels, out: &mut Vec<Exemplar>) -> Result<(), ReadError> {
+        loop {
+            self.fill()?;
+            match self.read.front() {
+                Some((first, _)) if first < labels => {
+                    self.read.pop_front();
+                }
+                Some((first, _)) if first == labels => {
+                    let gone = deleted(&self.tombstones, labels);
+                    let kept = |exemplar: &Exemplar| {
+                        !gone.iter().any(|&(from, to)| (from..=to).contains(&exemplar.time_ms))
+                    };
+                    let (_, exemplars) = self.read.pop_front().unwrap_or_default();
+                    out.extend(exemplars.into_iter().filter(kept));
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), ReadError> {
+        let segment = Arc::clone(self.reader.segment());
+        let series = segment.summary().series;
+        while self.read.is_empty() && self.next < series {
+            let end = series.min(self.next.saturating_add(EXEMPLAR_SERIES));
+            let numbers: Vec<_> = (self.next..end).map(SeriesNumber).collect();
+            for (number, exemplars) in segment.exemplars(Some(&numbers), i64::MIN, i64::MAX)? {
+                self.read.push_back((self.reader.labels(number)?, exemplars));
+            }
+            self.next = end;
+        }
+        Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Inner {
         let mut tenants = BTreeMap::new();
         for (name, tenant) in reading(&self.tenants).iter() {
             let mut head = locked(&tenant.metrics.head);
-            let (metrics, retired) = head.freeze(idle_since_s);
+            let (metrics, retired) = head.freeze(self.now_ms(), idle_since_s);
             tenant.metrics.turn(&head, retired);
             tenants.insert(name.clone(), FrozenTenant { metrics });
         }

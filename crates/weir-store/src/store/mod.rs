@@ -5,7 +5,9 @@ pub(crate) mod counters;
 mod drafts;
 mod flush;
 pub(crate) mod inner;
+mod merge;
 mod open;
+pub(crate) mod pace;
 mod threads;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use weir_signal::{Matcher, Scope, Tenant};
 pub use inner::Clock;
 use inner::Inner;
 pub use open::{LogDamage, Recovery};
+use pace::Pace;
 use threads::Threads;
 
 use crate::disk::Disk;
@@ -77,6 +80,15 @@ impl Store {
     /// Nothing is lost: what was not written stays in memory and in the log.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush(None)
+    }
+
+    /// Removes what is no longer kept, and merges parts until nothing is left to be merged. Gives how many merges were made.
+    /// With [`Work::Threads`](crate::Work::Threads) a thread does so, at its pace.
+    ///
+    /// # Errors
+    /// Nothing is lost: what was not merged stays as it was. Parts that are damaged are left alone, and the rest is merged.
+    pub fn merge(&self) -> Result<u64, StoreError> {
+        self.inner.merge(&mut Pace::fast(&self.inner))
     }
 
     /// Deletes what was committed so far of a signal, and matches, within the times (in the signal's unit, both ends

@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::inner::{Inner, locked};
+use super::inner::{Bell, BellState, Inner, locked};
+use super::pace::Pace;
 use crate::settings::Work;
 
 /// A failed flush or merge is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
+/// Retention is looked at this often even where nothing was flushed.
+const MERGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Ends the threads when it is dropped.
 pub(super) struct Threads {
@@ -32,6 +35,8 @@ impl Threads {
         threads.spawn("weir-store-log", move || log.run());
         let flusher = Arc::clone(inner);
         threads.spawn("weir-store-flush", move || flush_when_due(&flusher));
+        let merger = Arc::clone(inner);
+        threads.spawn("weir-store-merge", move || merge_when_due(&merger));
         threads
     }
 
@@ -64,22 +69,30 @@ impl Drop for Threads {
 fn flush_when_due(inner: &Inner) {
     let interval = Duration::from_millis(inner.settings.flush_ms.max(1));
     let mut due = Instant::now() + interval;
-    loop {
-        {
-            let mut bell = locked(&inner.bell.state);
-            while !bell.closed && !bell.flush {
-                let left = due.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                let waited = inner.bell.rung.wait_timeout(bell, left);
-                bell = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            if bell.closed {
-                return;
-            }
-            bell.flush = false;
-        }
+    while inner.bell.wait(due, |bell| std::mem::take(&mut bell.flush)) {
         due = Instant::now() + if inner.flush(None).is_ok() { interval } else { RETRY };
+    }
+}
+
+fn merge_when_due(inner: &Inner) {
+    let mut due = Instant::now() + MERGE_INTERVAL;
+    while inner.bell.wait(due, |bell| std::mem::take(&mut bell.merge)) {
+        // What fails is tried again; what is damaged is found by `verify` and by whoever reads it.
+        let _ = inner.merge(&mut Pace::steady(inner));
+        due = Instant::now() + MERGE_INTERVAL;
+    }
+}
+
+impl Bell {
+    /// Waits until `due`, or until it is rung for `what`; `false` where the store is closed.
+    fn wait(&self, due: Instant, mut what: impl FnMut(&mut BellState) -> bool) -> bool {
+        let mut state = locked(&self.state);
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if state.closed || what(&mut state) || left.is_zero() {
+                return !state.closed;
+            }
+            state = self.rung.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

@@ -1,0 +1,150 @@
+//! Series from several places, merged by labels and time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use weir_block::series::{Segment, SegmentReader, SeriesNumber};
+use weir_signal::{Labels, ReadError};
+
+use super::head::MemorySeries;
+use super::merge::{Columns, Joiner};
+use crate::manifest::Tombstone;
+
+/// The series of one place, ascending by labels.
+pub(super) enum Run {
+    /// Of a part.
+    Part(Box<PartRun>),
+    /// Of memory.
+    Memory {
+        /// All of them.
+        series: MemorySeries,
+        /// The one that its labels were given of last.
+        current: usize,
+    },
+}
+
+pub(super) struct PartRun {
+    reader: SegmentReader,
+    numbers: std::vec::IntoIter<SeriesNumber>,
+    current: SeriesNumber,
+    tombstones: Vec<Arc<Tombstone>>,
+}
+
+impl Run {
+    pub(super) fn part(
+        segment: Arc<Segment>,
+        numbers: Vec<SeriesNumber>,
+        tombstones: Vec<Arc<Tombstone>>,
+    ) -> Self {
+        let reader = SegmentReader::new(segment);
+        Self::Part(Box::new(PartRun {
+            reader,
+            numbers: numbers.into_iter(),
+            current: SeriesNumber(0),
+            tombstones,
+        }))
+    }
+
+    pub(super) fn memory(series: MemorySeries) -> Self {
+        Self::Memory { series, current: usize::MAX }
+    }
+
+    /// The labels of the next series.
+    fn advance(&mut self) -> Result<Option<Labels>, ReadError> {
+        match self {
+            Self::Part(part) => {
+                let Some(number) = part.numbers.next() else { return Ok(None) };
+                part.current = number;
+                part.reader.labels(number).map(Some)
+            }
+            Self::Memory { series, current } => {
+                *current = current.wrapping_add(1);
+                Ok(series.labels(*current).cloned())
+            }
+        }
+    }
+
+    /// Appends the samples of the current series. Gives rows and bytes that were decoded.
+    fn samples<C: Columns>(
+        &mut self,
+        labels: &Labels,
+        range: (i64, i64),
+        joiner: &mut Joiner<C>,
+        out: &mut C,
+    ) -> Result<(u64, u64), ReadError> {
+        match self {
+            Self::Part(part) => {
+                let bytes = out.read(&mut part.reader, part.current, range)?;
+                let rows = out.times().len() as u64;
+                if !part.tombstones.is_empty() {
+                    let gone = deleted(&part.tombstones, labels);
+                    joiner.remove(out, |time| gone.iter().any(|&(from, to)| (from..=to).contains(&time)));
+                }
+                Ok((rows, bytes))
+            }
+            Self::Memory { series, current } => Ok(series.samples(*current, range, out)),
+        }
+    }
+}
+
+/// The times of a series that were deleted.
+pub(super) fn deleted(tombstones: &[Arc<Tombstone>], labels: &Labels) -> Vec<(i64, i64)> {
+    let selects =
+        |tombstone: &&Arc<Tombstone>| tombstone.matchers.iter().all(|matcher| matcher.selects(labels));
+    tombstones.iter().filter(selects).map(|tombstone| (tombstone.from, tombstone.to)).collect()
+}
+
+/// Merges runs by labels; of one time, the later run wins.
+#[derive(Default)]
+pub(super) struct SeriesRuns<C> {
+    /// The earliest commits first.
+    runs: Vec<Run>,
+    /// The next series of each run; of the same labels, the earliest commits first.
+    heap: BinaryHeap<Reverse<(Labels, usize)>>,
+    range: (i64, i64),
+    joiner: Joiner<C>,
+    spare: C,
+}
+
+impl<C: Columns> SeriesRuns<C> {
+    /// `runs` are given with the earliest commits first.
+    pub(super) fn new(runs: Vec<Run>, range: (i64, i64)) -> Result<Self, ReadError> {
+        let mut series =
+            Self { runs, heap: BinaryHeap::new(), range, joiner: Joiner::default(), spare: C::default() };
+        for run in 0..series.runs.len() {
+            series.advance(run)?;
+        }
+        Ok(series)
+    }
+
+    fn advance(&mut self, run: usize) -> Result<(), ReadError> {
+        if let Some(labels) = self.runs[run].advance()? {
+            self.heap.push(Reverse((labels, run)));
+        }
+        Ok(())
+    }
+
+    /// Replaces what is in `out` by the samples of the next series, which may be none. `charge` is told rows and bytes.
+    pub(super) fn next(
+        &mut self,
+        out: &mut C,
+        charge: &mut dyn FnMut(u64, u64) -> Result<(), ReadError>,
+    ) -> Result<Option<Labels>, ReadError> {
+        let Some(Reverse((labels, run))) = self.heap.pop() else { return Ok(None) };
+        out.clear();
+        let (rows, bytes) = self.runs[run].samples(&labels, self.range, &mut self.joiner, out)?;
+        charge(rows, bytes)?;
+        self.advance(run)?;
+        while self.heap.peek().is_some_and(|Reverse((next, _))| *next == labels) {
+            let Some(Reverse((_, run))) = self.heap.pop() else { break };
+            self.spare.clear();
+            let (rows, bytes) =
+                self.runs[run].samples(&labels, self.range, &mut self.joiner, &mut self.spare)?;
+            charge(rows, bytes)?;
+            self.joiner.join(out, &self.spare);
+            self.advance(run)?;
+        }
+        Ok(Some(labels))
+    }
+}

@@ -1,0 +1,112 @@
+//! A store beside a naive one, under random operations.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use proptest::prelude::*;
+use support::*;
+use weir_signal::{Labels, Matcher, Reason, Tenant};
+use weir_store::{Crash, Signal, SimDisk};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(Vec<(u32, i64, u8)>),
+    Flush,
+    Merge,
+    Delete {
+        host: u32,
+        from: i64,
+        to: i64,
+    },
+    /// Closed, killed, or without power: all is acknowledged here, so that it makes no difference.
+    Restart(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    // Half a day on each side of midnight, so that parts of several days are made.
+    let time = prop_oneof![-50_i64..50, (-30_i64..30).prop_map(|hour| hour * 3_600)];
+    let sample = (0_u32..6, time.clone(), 0_u8..4);
+    prop_oneof![
+        6 => prop::collection::vec(sample, 0..20).prop_map(Step::Write),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Merge),
+        1 => (0_u32..6, time.clone(), time).prop_map(|(host, from, to)| Step::Delete { host, from, to }),
+        1 => (0_u8..3).prop_map(Step::Restart),
+    ]
+}
+
+/// Seconds around noon; never ahead of the clock.
+fn time_ms(second: i64) -> i64 {
+    NOW_MS - 200_000_000 + second * 1000
+}
+
+fn series(host: u32) -> Labels {
+    labels(if host.is_multiple_of(2) { "up" } else { "requests_total" }, host)
+}
+
+fn check(steps: &[Step], seed: u64) {
+    let (disk, time) = (SimDisk::new(seed), Time::new());
+    let (mut store, _) = open(&disk, &time);
+    let mut model = Model::default();
+    let tenant = Tenant::default();
+    for step in steps {
+        match step {
+            Step::Write(samples) => {
+                let samples: Vec<_> = samples
+                    .iter()
+                    .map(|&(host, second, value)| (series(host), time_ms(second), f64::from(value)))
+                    .collect();
+                let (outcome, ticket) = write(&store, &tenant, None, &samples).unwrap();
+                ticket.wait().unwrap();
+                assert_eq!(refused(&outcome, Reason::Duplicate), model.write(&samples));
+                assert_eq!(outcome.accepted + outcome.refused.total(), samples.len() as u64);
+            }
+            Step::Flush => {
+                store.flush().unwrap();
+                model.flush();
+            }
+            Step::Merge => {
+                store.merge().unwrap();
+            }
+            Step::Delete { host, from, to } => {
+                let matchers = [Matcher::equal("host", &host.to_string())];
+                let (from, to) = (time_ms(*from), time_ms(*to));
+                store.delete(&scope(), Signal::Metrics, &matchers, from, to).unwrap();
+                model.delete(&matchers, from, to);
+            }
+            Step::Restart(how) => {
+                match how {
+                    0 => {
+                        store.close().unwrap();
+                        model.flush();
+                    }
+                    1 => disk.crash(Crash::Killed),
+                    _ => disk.crash(Crash::PowerLost),
+                }
+                let (opened, recovery) = open(&disk, &time);
+                assert!(recovery.is_clean(), "{recovery:?}");
+                store = opened;
+                model.restart();
+            }
+        }
+        assert_eq!(read_all(&store, &scope()), model.series, "after {step:?}");
+    }
+    // Narrow reads find what wide ones do.
+    let name = Matcher::equal("__name__", "up");
+    let (from, to) = (time_ms(-10), time_ms(20));
+    let mut expect = model.series;
+    expect.retain(|labels, samples| {
+        samples.retain(|&time, _| time >= from && time <= to);
+        name.selects(labels) && !samples.is_empty()
+    });
+    assert_eq!(read(&store, &scope(), vec![name], from, to), expect);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_store_does_what_a_naive_one_does(steps in prop::collection::vec(step(), 1..30), seed: u64) {
+        check(&steps, seed);
+    }
+}

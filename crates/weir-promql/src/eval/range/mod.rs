@@ -251,7 +251,11 @@ impl ColumnStream for Ranges<'_> {
     fn next(&mut self, column: &mut Column) -> Result<bool, EvalError> {
         let call = &self.call;
         let delayed = call.context.options.delayed_name_removal;
-        let keeps_name = matches!(call.function, FunctionId::LastOverTime | FunctionId::FirstOverTime);
+        // Nobody sees what `absent_over_time` calls the series that are there, so they need not be told apart.
+        let keeps_name = matches!(
+            call.function,
+            FunctionId::LastOverTime | FunctionId::FirstOverTime | FunctionId::AbsentOverTime
+        );
         while let Some(Named { labels, drop_name }) = self.source.next(call.context, &mut self.samples)? {
             column.reset(call.windows.grid.len());
             if call.function == FunctionId::DoubleExponentialSmoothing {

@@ -35,7 +35,7 @@ impl BitWriter {
     /// Writes a number from 1 on: small ones are short (Elias' gamma).
     pub(super) fn put_gamma(&mut self, value: u32) {
         debug_assert!(value > 0);
-        let width = 31 - value.leading_zeros();
+        let width = value.ilog2();
         self.put_unary(u64::from(width));
         self.put(u64::from(value) & ((1 << width) - 1), width);
     }
@@ -61,7 +61,7 @@ impl BitWriter {
 
 /// For numbers below `limit`: the width of short ones, and how many of them there are.
 fn widths(limit: u32) -> (u32, u32) {
-    let width = 31 - limit.leading_zeros();
+    let width = limit.ilog2();
     (width, ((2_u64 << width) - u64::from(limit)) as u32)
 }
 

@@ -1,8 +1,8 @@
 //! The index file: which streams a segment has, and what is in each of its blocks.
 //!
 //! ```text
-//! piece 1: streams: their labels as strings, ascending
-//! piece 2: blocks, packed; for each:
+//! pieces 0, 1: the labels of streams ([`crate::index`])
+//! piece 2: how many streams there are, how many blocks; packed, for each block:
 //!   offset, length, and length of its ids in the data file, first time, last time - first, bytes of lines
 //!   streams in it; for each, in the block's own order: its number, rows, bytes of lines,
 //!     first time - the block's first, last time - its first
@@ -13,13 +13,13 @@ use weir_signal::{Labels, ReadError};
 
 use super::{BLOCK_ROWS_MAX, INDEX};
 use crate::frame::{Damage, FileReader, FileWriter, PIECE_BYTES_MAX, Place, SEAL_BYTES};
+use crate::index::{self, Index, IndexWriter};
 use crate::pack::{Effort, Packer, Unpacker};
-use crate::strings::{self, Strings};
 use crate::varint::{Cursor, put_i64, put_u64};
 
-const STREAMS: u8 = 1;
-const BLOCKS: u8 = 2;
-const SHAPES: u8 = 3;
+const LABELS: u8 = 0;
+const BLOCKS: u8 = LABELS + index::TAGS;
+const SHAPES: u8 = BLOCKS + 1;
 
 /// What a segment has in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,11 +90,11 @@ impl BlockEntry {
     }
 }
 
-/// All that the index file says.
+/// All that the index file says but for the labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Directory {
-    /// Ascending, each once.
-    pub(super) streams: Vec<Labels>,
+    /// How many there are.
+    pub(super) streams: u32,
     pub(super) blocks: Vec<BlockEntry>,
     /// See [`super::tokens::Shapes`].
     pub(super) shapes: u32,
@@ -102,11 +102,8 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn summary(&self) -> LogSummary {
-        let mut summary = LogSummary {
-            streams: self.streams.len() as u32,
-            blocks: self.blocks.len() as u32,
-            ..LogSummary::default()
-        };
+        let mut summary =
+            LogSummary { streams: self.streams, blocks: self.blocks.len() as u32, ..LogSummary::default() };
         for block in &self.blocks {
             let info = block.info(0);
             summary.rows += info.rows;
@@ -117,51 +114,43 @@ impl Directory {
         summary
     }
 
-    pub(super) fn encode(&self, effort: Effort) -> Vec<u8> {
-        let mut packer = Packer::of(effort);
+    /// The index file; `labels` are those of the streams, ascending.
+    pub(super) fn encode<'a>(&self, labels: impl Iterator<Item = &'a Labels>, effort: Effort) -> Vec<u8> {
         let mut file = FileWriter::new(INDEX);
-        let mut body = Vec::new();
-        strings::encode(self.streams.iter().map(Labels::as_encoded), &mut packer, &mut body);
-        file.put_named(STREAMS, &body);
+        let mut streams = IndexWriter::default();
+        for labels in labels {
+            streams.push(labels);
+        }
+        streams.finish(LABELS, effort, &mut file);
         let mut plain = Vec::new();
         for block in &self.blocks {
             block.encode(&mut plain);
         }
-        body.clear();
+        let mut body = Vec::new();
+        put_u64(&mut body, u64::from(self.streams));
         put_u64(&mut body, self.blocks.len() as u64);
-        packer.pack(&plain, &mut body);
+        Packer::of(effort).pack(&plain, &mut body);
         file.put_named(BLOCKS, &body);
         file.put_named(SHAPES, &self.shapes.to_le_bytes());
         file.finish()
     }
 
-    pub(super) fn read(file: &FileReader) -> Result<Self, ReadError> {
-        let mut unpacker = Unpacker::default();
-        let (body, place) = file.read_named(STREAMS)?;
-        let streams = decode_streams(&body, &mut unpacker).map_err(|damage| file.damaged(place, damage))?;
+    /// Reads it, and opens the labels.
+    pub(super) fn read(file: FileReader) -> Result<(Self, Index), ReadError> {
         let (body, place) = file.read_named(BLOCKS)?;
-        let blocks = decode_blocks(&body, streams.len(), &mut unpacker)
-            .map_err(|damage| file.damaged(place, damage))?;
+        let (streams, blocks) = decode_blocks(&body).map_err(|damage| file.damaged(place, damage))?;
         let (body, place) = file.read_named(SHAPES)?;
         let shapes = Cursor::new(&body).array().map_err(|damage| file.damaged(place, damage))?;
-        Ok(Self { streams, blocks, shapes: u32::from_le_bytes(shapes) })
+        Ok((Self { streams, blocks, shapes: u32::from_le_bytes(shapes) }, Index::new(file, LABELS)))
     }
 }
 
-fn decode_streams(body: &[u8], unpacker: &mut Unpacker) -> Result<Vec<Labels>, Damage> {
+fn decode_blocks(body: &[u8]) -> Result<(u32, Vec<BlockEntry>), Damage> {
     let mut cursor = Cursor::new(body);
-    let strings = Strings::decode(&mut cursor, PIECE_BYTES_MAX, unpacker)?;
-    cursor.end()?;
-    let labels: Option<Vec<Labels>> = strings.iter().map(Labels::from_encoded).collect();
-    let sorted = labels.filter(|labels| labels.is_sorted_by(|a, b| a < b));
-    sorted.ok_or_else(|| cursor.damage("the labels of its streams are not ascending"))
-}
-
-fn decode_blocks(body: &[u8], streams: usize, unpacker: &mut Unpacker) -> Result<Vec<BlockEntry>, Damage> {
-    let mut cursor = Cursor::new(body);
+    let streams = cursor.length(u32::MAX as usize)?;
     let count = cursor.length(u32::MAX as usize)?;
     let mut plain = Vec::new();
-    unpacker.unpack(&mut cursor, PIECE_BYTES_MAX, &mut plain)?;
+    Unpacker::default().unpack(&mut cursor, PIECE_BYTES_MAX, &mut plain)?;
     cursor.end()?;
     let whole = |damage: Damage| cursor.damage(damage.what);
     let mut entries = Cursor::new(&plain);
@@ -170,7 +159,7 @@ fn decode_blocks(body: &[u8], streams: usize, unpacker: &mut Unpacker) -> Result
         blocks.push(BlockEntry::decode(&mut entries, streams).map_err(whole)?);
     }
     entries.end().map_err(whole)?;
-    Ok(blocks)
+    Ok((streams as u32, blocks))
 }
 
 impl BlockEntry {

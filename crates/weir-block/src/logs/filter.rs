@@ -104,7 +104,7 @@ impl Shape {
     }
 
     fn page(self, fingerprint: u64) -> u64 {
-        (u128::from(fingerprint) * u128::from(self.pages()) >> self.bits) as u64
+        ((u128::from(fingerprint) * u128::from(self.pages())) >> self.bits) as u64
     }
 
     /// The least fingerprint that can be in a page.
@@ -227,7 +227,8 @@ impl Found<'_> {
             self.keys.binary_search(&key).is_ok_and(|place| self.blocks[place].contains(block))
         };
         self.needs.iter().filter(move |need| {
-            !need.keys.iter().take(NEEDS_MAX).all(|&key| has(key)) && !(need.or_long && has(LONG_KEY))
+            let met = need.keys.iter().take(NEEDS_MAX).all(|&key| has(key));
+            !(met || need.or_long && has(LONG_KEY))
         })
     }
 }

@@ -1,22 +1,25 @@
 //! Reads a segment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memchr::memmem::{self, Finder};
-use weir_signal::{Labels, LogSelect, Matcher, ReadError};
+use roaring::RoaringBitmap;
+use weir_signal::{LogSelect, ReadError};
 
 use super::block::{BlockDecoder, Pick, bytes_of_hex};
-use super::directory::{BlockEntry, BlockInfo, Directory, LogSummary};
+use super::directory::{BlockEntry, BlockInfo, Directory, LogSummary, StreamRun};
 use super::filter::FilterReader;
 use super::rows::LogRows;
 use super::tokens::{self, Need, Shapes};
 use super::{DATA, FILTER, INDEX};
 use crate::frame::FileReader;
+use crate::index::Index;
 use crate::read::ReadAt;
 
 /// A segment that can be read. Opening it reads the index, and of the filter what says where its pages are.
 pub struct LogSegment {
-    index: FileReader,
+    index: Index,
     data: FileReader,
     data_file: Arc<dyn ReadAt>,
     filter: FilterReader,
@@ -29,8 +32,7 @@ pub struct LogSegment {
 pub struct LogCandidates {
     from_ns: i64,
     to_ns: i64,
-    /// By a stream's number: whether it is wanted.
-    streams: Vec<bool>,
+    streams: RoaringBitmap,
     contains: Vec<Finder<'static>>,
     metadata: Vec<(Box<str>, Box<str>)>,
     /// Ascending by number.
@@ -58,8 +60,7 @@ impl LogSegment {
         data: Arc<dyn ReadAt>,
         filter: Arc<dyn ReadAt>,
     ) -> Result<Self, ReadError> {
-        let index = FileReader::open(index, INDEX)?;
-        let directory = Directory::read(&index)?;
+        let (directory, index) = Directory::read(FileReader::open(index, INDEX)?)?;
         let data_file = data.clone();
         // The index knows where its pieces are: what only its end says is not needed to read it.
         let data = FileReader::open_without_table(data, DATA)?;
@@ -73,9 +74,9 @@ impl LogSegment {
         self.summary
     }
 
-    /// Its streams, ascending by labels: the place of one is its number.
-    pub fn streams(&self) -> &[Labels] {
-        &self.directory.streams
+    /// The labels of its streams, which are numbered in the order of these: which streams match, what each is called.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Its blocks, in the order in which they were written.
@@ -83,27 +84,17 @@ impl LogSegment {
         self.directory.blocks.iter().enumerate().map(|(number, block)| block.info(number as u32))
     }
 
-    /// The numbers of the streams that match, ascending.
-    pub fn select_streams(&self, matchers: &[Matcher]) -> Vec<u32> {
-        let wanted = self.wanted(matchers);
-        (0..).zip(wanted).filter_map(|(number, wanted)| wanted.then_some(number)).collect()
-    }
-
-    fn wanted(&self, matchers: &[Matcher]) -> Vec<bool> {
-        let selects = |labels: &Labels| matchers.iter().all(|matcher| matcher.selects(labels));
-        self.directory.streams.iter().map(selects).collect()
-    }
-
-    /// The numbers of the streams that match and have a row in the range, by what the index says: a stream whose rows in a
-    /// block lie around the range counts.
-    pub fn streams_in(&self, select: &LogSelect) -> Vec<u32> {
-        let wanted = self.wanted(&select.matchers);
-        let mut found = vec![false; wanted.len()];
-        for run in self.directory.blocks.iter().flat_map(|block| &block.runs) {
-            found[run.stream as usize] |=
-                wanted[run.stream as usize] && run.from_ns < select.to_ns && run.to_ns >= select.from_ns;
-        }
-        (0..).zip(found).filter_map(|(number, found)| found.then_some(number)).collect()
+    /// The streams that match and have a row in the range, by what the index says: one whose rows in a block lie around the
+    /// range counts.
+    ///
+    /// # Errors
+    /// The index is damaged or cannot be read.
+    pub fn streams(&self, select: &LogSelect) -> Result<RoaringBitmap, ReadError> {
+        let wanted = self.index.select(&select.matchers)?;
+        let runs = self.directory.blocks.iter().flat_map(|block| &block.runs);
+        let within = |run: &&StreamRun| run.from_ns < select.to_ns && run.to_ns >= select.from_ns;
+        let found: RoaringBitmap = runs.filter(within).map(|run| run.stream).collect();
+        Ok(wanted & found)
     }
 
     /// The blocks that may have rows that are wanted: by time, stream and filter.
@@ -114,7 +105,7 @@ impl LogSegment {
         let mut candidates = LogCandidates {
             from_ns: select.from_ns,
             to_ns: select.to_ns,
-            streams: self.wanted(&select.matchers),
+            streams: self.index.select(&select.matchers)?,
             contains: select
                 .contains
                 .iter()
@@ -126,9 +117,9 @@ impl LogSegment {
         };
         let within = |block: &BlockEntry| {
             block.runs.iter().any(|run| {
-                candidates.streams[run.stream as usize]
-                    && run.from_ns < select.to_ns
+                run.from_ns < select.to_ns
                     && run.to_ns >= select.from_ns
+                    && candidates.streams.contains(run.stream)
             })
         };
         let mut numbers: Vec<u32> = (0..)
@@ -219,22 +210,23 @@ impl LogSegment {
     /// # Errors
     /// A block is damaged or cannot be read.
     pub fn volume(&self, select: &LogSelect) -> Result<Vec<StreamVolume>, ReadError> {
-        let wanted = self.wanted(&select.matchers);
-        let mut volumes: Vec<StreamVolume> =
-            (0..wanted.len() as u32).map(|stream| StreamVolume { stream, rows: 0, line_bytes: 0 }).collect();
+        let wanted = self.index.select(&select.matchers)?;
+        let mut volumes: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        let mut add = |stream: u32, rows: u64, line_bytes: u64| {
+            let volume = volumes.entry(stream).or_default();
+            *volume = (volume.0 + rows, volume.1 + line_bytes);
+        };
         let mut rows = LogRows::new();
         for (number, block) in (0..).zip(&self.directory.blocks) {
-            let mut crossing = vec![false; wanted.len()];
-            for run in block.runs.iter().filter(|run| wanted[run.stream as usize]) {
-                let stream = run.stream as usize;
+            let mut crossing = RoaringBitmap::new();
+            for run in block.runs.iter().filter(|run| wanted.contains(run.stream)) {
                 if run.from_ns >= select.from_ns && run.to_ns < select.to_ns {
-                    volumes[stream].rows += u64::from(run.rows);
-                    volumes[stream].line_bytes += run.line_bytes;
-                } else {
-                    crossing[stream] = run.from_ns < select.to_ns && run.to_ns >= select.from_ns;
+                    add(run.stream, u64::from(run.rows), run.line_bytes);
+                } else if run.from_ns < select.to_ns && run.to_ns >= select.from_ns {
+                    crossing.insert(run.stream);
                 }
             }
-            if crossing.contains(&true) {
+            if !crossing.is_empty() {
                 let pick = Pick {
                     from_ns: select.from_ns,
                     to_ns: Some(select.to_ns),
@@ -243,20 +235,19 @@ impl LogSegment {
                 };
                 self.decode(number, &pick, &mut rows)?;
                 for row in rows.iter() {
-                    volumes[row.stream as usize].rows += 1;
-                    volumes[row.stream as usize].line_bytes += row.line.len() as u64;
+                    add(row.stream, 1, row.line.len() as u64);
                 }
             }
         }
-        volumes.retain(|volume| volume.rows > 0);
-        Ok(volumes)
+        let volume = |(stream, (rows, line_bytes))| StreamVolume { stream, rows, line_bytes };
+        Ok(volumes.into_iter().map(volume).collect())
     }
 
     /// Reads everything, and says what of it is damaged: a block, the index, or a page of the filter each.
     pub fn verify(&self) -> Vec<ReadError> {
         let mut found = Vec::new();
         let mut rows = LogRows::new();
-        found.extend(self.index.named().iter().filter_map(|&(_, place)| self.index.read(place).err()));
+        self.index.verify(&mut found);
         found.extend(FileReader::open(self.data_file.clone(), DATA).err());
         for (number, entry) in (0..).zip(&self.directory.blocks) {
             match self.read_all(number, &mut rows) {

@@ -148,14 +148,11 @@ impl LogSegmentWriter {
         for run in self.blocks.iter_mut().flat_map(|block| &mut block.runs) {
             run.stream = numbers[run.stream as usize];
         }
-        let directory = Directory {
-            streams: streams.into_iter().map(|(labels, _)| labels).collect(),
-            blocks: self.blocks,
-            shapes: self.block.shapes(),
-        };
+        let directory =
+            Directory { streams: streams.len() as u32, blocks: self.blocks, shapes: self.block.shapes() };
         FinishedLogs {
             data: self.data.finish(),
-            index: directory.encode(self.options.effort),
+            index: directory.encode(streams.iter().map(|(labels, _)| labels), self.options.effort),
             filter: self.filter.finish(directory.blocks.len() as u32),
             summary: directory.summary(),
         }

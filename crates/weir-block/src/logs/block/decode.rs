@@ -105,11 +105,12 @@ impl BlockDecoder {
         let mut builder = LabelsBuilder::new();
         let mut value = Vec::new();
         let whole = |what| Damage { at: 0, what };
+        let wanted: Vec<bool> = runs.iter().map(|run| pick.stream(run.stream)).collect();
         for row in &block.rows {
-            let stream = runs[row.run as usize].stream;
-            if !pick.time(row.time_ns) || !pick.stream(stream) {
+            if !wanted[row.run as usize] || !pick.time(row.time_ns) {
                 continue;
             }
+            let stream = runs[row.run as usize].stream;
             let start = rows.line_bytes();
             writer.write_line(row, rows.lines_mut()).ok_or_else(|| whole("a row is damaged"))?;
             if !pick.contains.iter().all(|text| text.find(rows.open_line(start)).is_some()) {

@@ -226,12 +226,13 @@ mod tests {
         for (slot, value) in parts.slots.iter().zip(&parts.values) {
             shown += &String::from_utf8_lossy(&parts.text[at..slot.at as usize]);
             at = slot.at as usize;
-            shown += &match value {
+            let value = match value {
                 Value::Text(start, end) => {
                     format!("<{:?} {}>", slot.kind, &line[*start as usize..*end as usize])
                 }
                 Value::Stamp(value) => format!("<{value}>"),
             };
+            shown.push_str(&value);
         }
         shown + &String::from_utf8_lossy(&parts.text[at..])
     }

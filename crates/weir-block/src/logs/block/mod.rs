@@ -26,6 +26,7 @@ mod stamp;
 mod templates;
 
 use memchr::memmem::Finder;
+use roaring::RoaringBitmap;
 
 pub(super) use decode::BlockDecoder;
 pub(super) use encode::BlockEncoder;
@@ -39,7 +40,7 @@ pub(super) struct Pick<'a> {
     /// Exclusive; `None` without an end.
     pub(super) to_ns: Option<i64>,
     /// By a stream's number in the segment; `None` for all.
-    pub(super) streams: Option<&'a [bool]>,
+    pub(super) streams: Option<&'a RoaringBitmap>,
     /// All of these are in the line.
     pub(super) contains: &'a [Finder<'static>],
     /// All of these are in the metadata.
@@ -56,6 +57,6 @@ impl Pick<'_> {
     }
 
     fn stream(&self, stream: u32) -> bool {
-        self.streams.is_none_or(|wanted| wanted.get(stream as usize).copied().unwrap_or(false))
+        self.streams.is_none_or(|wanted| wanted.contains(stream))
     }
 }

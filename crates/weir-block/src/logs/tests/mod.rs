@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use weir_signal::Labels;
 
-use super::{FinishedLogs, LogRows, LogSegment, LogSegmentWriter, LogWriterOptions};
+use super::{FinishedLogs, LogRows, LogSegment, LogSegmentWriter, LogWriterOptions, RowRef};
+use crate::index::IndexBuffers;
 use crate::pack::Effort;
 use crate::read::InMemory;
 
@@ -40,18 +41,31 @@ fn open(files: &FinishedLogs) -> LogSegment {
 
 /// All rows, by block.
 fn read_all(segment: &LogSegment) -> Vec<Entry> {
+    let streams = streams(segment);
     let mut rows = LogRows::new();
     let mut found = Vec::new();
     for block in segment.blocks() {
         segment.read_all(block.number, &mut rows).unwrap();
-        found.extend(rows.iter().map(|row| Entry {
-            stream: segment.streams()[row.stream as usize].clone(),
-            time_ns: row.time_ns,
-            line: row.line.to_vec(),
-            metadata: row.metadata.clone(),
-        }));
+        found.extend(entries(&rows, &streams));
     }
     found
+}
+
+fn streams(segment: &LogSegment) -> Vec<Labels> {
+    let mut buffers = IndexBuffers::default();
+    (0..segment.summary().streams)
+        .map(|stream| segment.index().labels(stream, &mut buffers).unwrap())
+        .collect()
+}
+
+fn entries(rows: &LogRows, streams: &[Labels]) -> Vec<Entry> {
+    let entry = |row: RowRef<'_>| Entry {
+        stream: streams[row.stream as usize].clone(),
+        time_ns: row.time_ns,
+        line: row.line.to_vec(),
+        metadata: row.metadata.clone(),
+    };
+    rows.iter().map(entry).collect()
 }
 
 /// As the rows of a block, or of a segment, are to stand.

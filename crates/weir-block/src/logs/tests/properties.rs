@@ -108,17 +108,13 @@ proptest! {
                 select.metadata.extend(entry.metadata.iter().map(|(name, value)| (name.into(), value.into())));
             }
         }
+        let streams = streams(&segment);
         let candidates = segment.candidates(&select).unwrap();
         let mut rows = LogRows::new();
         let mut found = Vec::new();
         for block in &candidates.blocks {
             segment.read(&candidates, block.number, &mut rows).unwrap();
-            found.extend(rows.iter().map(|row| Entry {
-                stream: segment.streams()[row.stream as usize].clone(),
-                time_ns: row.time_ns,
-                line: row.line.to_vec(),
-                metadata: row.metadata.clone(),
-            }));
+            found.extend(super::entries(&rows, &streams));
         }
         let wanted: Vec<Entry> = entries
             .iter()
@@ -138,7 +134,7 @@ proptest! {
             .map(|volume| (volume.stream, volume.rows, volume.line_bytes))
             .collect();
         let mut expected = Vec::new();
-        for (number, labels) in (0..).zip(segment.streams()) {
+        for (number, labels) in (0..).zip(&streams) {
             let of_stream: Vec<&Entry> = entries
                 .iter()
                 .filter(|entry| {

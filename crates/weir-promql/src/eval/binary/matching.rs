@@ -220,15 +220,19 @@ impl Pairing<'_> {
 
     /// Floats on both sides; `false` where the operator has no use for them.
     fn floats(&self, left: Floats<'_>, right: Floats<'_>, steps: &Mask, column: &mut Column) -> bool {
+        let (calculate, compare) = (calculate(self.operator.op), compare(self.operator.op));
+        if calculate.is_none() && compare.is_none() {
+            return false;
+        }
         let Column { values, present, .. } = column;
         present.copy_from(steps);
-        if let Some(calculate) = calculate(self.operator.op) {
+        if let Some(calculate) = calculate {
             for (step, value) in values.iter_mut().enumerate() {
                 *value = calculate(left.at(step), right.at(step));
             }
             return true;
         }
-        let Some(compare) = compare(self.operator.op) else { return false };
+        let Some(compare) = compare else { return false };
         if self.operator.returns_bool {
             for (step, value) in values.iter_mut().enumerate() {
                 *value = f64::from(u8::from(compare(left.at(step), right.at(step))));

@@ -11,7 +11,7 @@ use super::column::{Column, ColumnStream, Columns};
 use super::error::EvalError;
 use super::external::External;
 use super::grid::Grid;
-use super::{Options, Query, aggregate, binary, call, invariant, selector};
+use super::{Options, Query, aggregate, binary, call, invariant, names, selector};
 use crate::ast::{At, Expr, Span, UnaryOp};
 
 /// What all parts of an evaluation share.
@@ -271,16 +271,21 @@ impl<'a> Context<'a> {
         Ok(held)
     }
 
-    /// Counts columns that were made and are held from now on.
+    /// What was made of `arg`'s series, with their names dropped unless that is delayed.
+    pub(super) fn renamed<'c>(&self, arg: &Expr, vector: Vector<'c>) -> Vector<'c> {
+        let may_differ = self.options.type_and_unit_labels || names::may_differ(arg);
+        if self.options.delayed_name_removal || !may_differ {
+            return vector;
+        }
+        Vector { columns: Box::new(names::Checked::new(vector.columns)), may_repeat: true }
+    }
+
+    /// Columns that were made and are held from now on, each labels once.
     ///
     /// # Errors
     /// As [`Context::collect`].
     pub(super) fn held(&self, columns: Vec<Column>) -> Result<Held<'_>, EvalError> {
-        let mut held = Held { columns: Vec::new(), total: &self.held, samples: 0 };
-        self.hold(&mut held, columns.iter().map(Column::len).sum())?;
-        self.check_series(columns.len())?;
-        held.columns = columns;
-        Ok(held)
+        self.collect(Vector { columns: Box::new(Columns::new(columns)), may_repeat: true })
     }
 
     pub(super) fn check_series(&self, series: usize) -> Result<(), EvalError> {

@@ -27,6 +27,7 @@ mod external;
 mod grid;
 mod invariant;
 mod mask;
+mod names;
 mod number;
 mod quantile;
 mod range;

@@ -34,6 +34,10 @@ pub(super) fn of_sorted(quantile: f64, sorted: &[f64]) -> f64 {
     let lower = (rank.floor() as usize).min(last);
     let upper = (lower + 1).min(last);
     let weight = rank - rank.floor();
+    if weight == 0.0 {
+        // Not weighed with the other one, which may be infinite.
+        return sorted[lower];
+    }
     sorted[lower] * (1.0 - weight) + sorted[upper] * weight
 }
 

@@ -58,13 +58,10 @@ pub(super) fn over_range(context: &Context<'_>, expr: &Expr, grid: Grid) -> Resu
 fn named(context: &Context<'_>, vector: Vector<'_>) -> Result<Vec<Column>, EvalError> {
     let mut held = context.collect(vector)?;
     let columns = std::mem::take(&mut held.columns);
-    if !context.options.delayed_name_removal || !columns.iter().any(|column| column.drop_name) {
-        return Ok(columns);
-    }
     let mut known: HashMap<Labels, usize> = HashMap::new();
     let mut merged: Vec<Column> = Vec::with_capacity(columns.len());
     for mut column in columns {
-        if column.drop_name {
+        if column.drop_name && context.options.delayed_name_removal {
             column.labels = without_metadata(&column.labels);
         }
         match known.entry(column.labels.clone()) {

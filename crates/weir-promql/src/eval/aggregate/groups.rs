@@ -8,7 +8,6 @@ use super::Aggregation;
 use crate::eval::column::Column;
 use crate::eval::context::Vector;
 use crate::eval::error::EvalError;
-use crate::eval::mask::Mask;
 
 /// Which labels make a group.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +63,12 @@ struct Group<A> {
 /// Adds each series to its group and lets it go. Groups are in the order in which they were met.
 pub(super) fn accumulate<A: Accumulate>(
     aggregation: &Aggregation<'_>,
-    vector: Vector<'_>,
+    mut vector: Vector<'_>,
 ) -> Result<Vec<Column>, EvalError> {
     let mut known = Known::default();
     let mut groups: Vec<Group<A>> = Vec::new();
-    for_each(vector, |column| {
+    let mut column = Column::default();
+    while vector.columns.next(&mut column)? {
         let labels = aggregation.grouping.of(&column.labels);
         let number = known.number(labels.clone());
         if number == groups.len() {
@@ -77,9 +77,8 @@ pub(super) fn accumulate<A: Accumulate>(
         }
         let group = &mut groups[number];
         group.drop_name |= column.drop_name;
-        group.so_far.add(aggregation, column);
-        Ok(())
-    })?;
+        group.so_far.add(aggregation, &column);
+    }
     let finish = |group: Group<A>| {
         let mut column = group.so_far.finish(aggregation);
         column.labels = group.labels;
@@ -87,28 +86,4 @@ pub(super) fn accumulate<A: Accumulate>(
         column
     };
     Ok(groups.into_iter().map(finish).filter(|column| !column.is_empty()).collect())
-}
-
-/// Calls `each` with every column of a vector.
-///
-/// # Errors
-/// Those of `each`; two columns of the same labels have a sample at the same step.
-fn for_each(
-    mut vector: Vector<'_>,
-    mut each: impl FnMut(&Column) -> Result<(), EvalError>,
-) -> Result<(), EvalError> {
-    let mut seen: HashMap<Labels, Mask> = HashMap::new();
-    let mut column = Column::default();
-    while vector.columns.next(&mut column)? {
-        if vector.may_repeat {
-            let before =
-                seen.entry(column.labels.clone()).or_insert_with(|| Mask::none(column.present.len()));
-            if before.first_common(&column.present).is_some() {
-                return Err(EvalError::SameLabels);
-            }
-            before.or(&column.present);
-        }
-        each(&column)?;
-    }
-    Ok(())
 }

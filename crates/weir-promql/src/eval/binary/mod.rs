@@ -34,19 +34,19 @@ pub(super) fn vector<'c>(
                 matching::combine(&operator, &matching, &lhs.columns, &rhs.columns, grid.len())?
             };
             drop((lhs, rhs));
-            Ok(Vector { columns: context.held(columns)?.stream(), may_repeat: true })
+            Ok(Vector { columns: context.held(columns)?.stream(), may_repeat: false })
         }
         (ValueType::Vector, _) => {
             let scalar = context.scalar(&binary.rhs, grid)?;
             let is_trim = matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
             let needs = if is_trim { Needs::Buckets } else { context.needs.get() };
             let vector = context.needing(needs, || context.vector(&binary.lhs, grid))?;
-            Ok(one::with_scalar(operator, vector, scalar, one::Side::Right))
+            Ok(one::with_scalar(operator, &binary.lhs, vector, scalar, one::Side::Right))
         }
         _ => {
             let scalar = context.scalar(&binary.lhs, grid)?;
             let vector = context.vector(&binary.rhs, grid)?;
-            Ok(one::with_scalar(operator, vector, scalar, one::Side::Left))
+            Ok(one::with_scalar(operator, &binary.rhs, vector, scalar, one::Side::Left))
         }
     }
 }
@@ -75,8 +75,8 @@ pub(super) fn negative<'c>(
 ) -> Result<Vector<'c>, EvalError> {
     let vector = context.vector(expr, grid)?;
     let delayed = context.options.delayed_name_removal;
-    let columns = Negative { vector: vector.columns, delayed };
-    Ok(Vector { columns: Box::new(columns), may_repeat: vector.may_repeat || !delayed })
+    let columns = Box::new(Negative { vector: vector.columns, delayed });
+    Ok(context.renamed(expr, Vector { columns, ..vector }))
 }
 
 struct Negative<'c> {

@@ -1,7 +1,7 @@
 //! Operators between an instant vector and a scalar.
 
 use super::element::{Outcome, calculate, compare};
-use super::{Operator, Scalar};
+use super::{Expr, Operator, Scalar};
 use crate::eval::column::{Cell, Column, ColumnStream, without_metadata};
 use crate::eval::context::Vector;
 use crate::eval::error::EvalError;
@@ -16,16 +16,17 @@ pub(super) enum Side {
 
 pub(super) fn with_scalar<'c>(
     operator: Operator<'c>,
+    expr: &'c Expr,
     vector: Vector<'c>,
     scalar: Scalar,
     side: Side,
 ) -> Vector<'c> {
     let drops_name = operator.changes_meaning() || operator.returns_bool;
-    let delayed = operator.context.options.delayed_name_removal;
-    let may_repeat = vector.may_repeat || (drops_name && !delayed);
+    let context = operator.context;
     let columns =
         WithScalar { operator, vector: vector.columns, scalar, side, drops_name, keep: Mask::default() };
-    Vector { columns: Box::new(columns), may_repeat }
+    let vector = Vector { columns: Box::new(columns), ..vector };
+    if drops_name { context.renamed(expr, vector) } else { vector }
 }
 
 struct WithScalar<'c> {

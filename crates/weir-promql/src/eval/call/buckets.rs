@@ -57,7 +57,7 @@ pub(super) fn vector<'c>(
         histograms.answer(question, &mut results)?;
     }
     let columns = context.held(results)?.stream();
-    Ok(Vector { columns, may_repeat: true })
+    Ok(Vector { columns, may_repeat: false })
 }
 
 fn note_invalid(context: &Context<'_>, quantiles: &Scalar, span: Span, grid: Grid) {

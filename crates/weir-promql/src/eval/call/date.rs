@@ -62,10 +62,7 @@ pub(super) fn vector<'c>(
             let values = grid.times().map(|time| part(time / 1000)).collect();
             Ok(without_labels(grid, values))
         }
-        Some(arg) => {
-            let vector = context.vector(arg, grid)?;
-            Ok(math::floats(context, vector, move |_, value| part(value as i64)))
-        }
+        Some(arg) => math::floats(context, arg, grid, move |_, value| part(value as i64)),
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn info<'c>(
         }
     }
     let columns = context.held(results)?.stream();
-    Ok(Vector { columns, may_repeat: true })
+    Ok(Vector { columns, may_repeat: false })
 }
 
 /// When to look at the info metrics: when the first selector of the argument looks at its series.

@@ -5,6 +5,7 @@ use weir_signal::{Labels, METRIC_NAME};
 
 use super::{Call, Column, Context, EvalError, Grid, Vector, text};
 use crate::eval::column::{ColumnStream, is_label_name};
+use crate::eval::names::Checked;
 
 /// What a compiled pattern may take, in bytes: a bound against hostile queries.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -60,7 +61,8 @@ fn relabelled<'c>(
     name: &'c str,
     value: impl Fn(&Labels) -> Option<String> + 'c,
 ) -> Vector<'c> {
-    Vector { columns: Box::new(Relabelled { vector: vector.columns, name, value }), may_repeat: true }
+    let columns = Box::new(Relabelled { vector: vector.columns, name, value });
+    Vector { columns: Box::new(Checked::new(columns)), may_repeat: true }
 }
 
 struct Relabelled<'c, F> {

@@ -1,6 +1,6 @@
 //! Functions of one float after the other.
 
-use super::{Call, Column, Context, EvalError, Grid, Vector, number};
+use super::{Call, Column, Context, EvalError, Expr, Grid, Vector, number};
 use crate::eval::column::{ColumnStream, without_metadata};
 use crate::functions::FunctionId;
 
@@ -10,10 +10,9 @@ pub(super) fn vector<'c>(
     grid: Grid,
 ) -> Result<Vector<'c>, EvalError> {
     use FunctionId as F;
-    let vector = context.vector(&call.args[0], grid)?;
     let function: fn(f64) -> f64 = match call.function.id {
-        F::Clamp | F::ClampMin | F::ClampMax => return clamp(context, call, vector, grid),
-        F::Round => return round(context, call, vector, grid),
+        F::Clamp | F::ClampMin | F::ClampMax => return clamp(context, call, grid),
+        F::Round => return round(context, call, grid),
         F::Abs => f64::abs,
         F::Ceil => f64::ceil,
         F::Floor => f64::floor,
@@ -43,15 +42,10 @@ pub(super) fn vector<'c>(
         },
         _ => unreachable!("no other function takes an instant vector alone"),
     };
-    Ok(floats(context, vector, move |_, value| function(value)))
+    floats(context, &call.args[0], grid, move |_, value| function(value))
 }
 
-fn clamp<'c>(
-    context: &'c Context<'c>,
-    call: &'c Call,
-    vector: Vector<'c>,
-    grid: Grid,
-) -> Result<Vector<'c>, EvalError> {
+fn clamp<'c>(context: &'c Context<'c>, call: &'c Call, grid: Grid) -> Result<Vector<'c>, EvalError> {
     let bound = |at: usize| context.scalar(&call.args[at], grid);
     let infinite = super::Scalar::Constant(f64::INFINITY);
     let (min, max) = match call.function.id {
@@ -59,7 +53,7 @@ fn clamp<'c>(
         FunctionId::ClampMin => (bound(1)?, infinite),
         _ => (infinite.map(|bound| -bound), bound(1)?),
     };
-    Ok(renamed(context, vector, move |column| {
+    renamed(context, &call.args[0], grid, move |column| {
         column.keep_floats();
         let Column { values, present, .. } = column;
         present.retain(|step| {
@@ -68,33 +62,29 @@ fn clamp<'c>(
             // Between bounds that cross lies nothing; NaN crosses nothing.
             max >= min || max.is_nan() || min.is_nan()
         });
-    }))
+    })
 }
 
-fn round<'c>(
-    context: &'c Context<'c>,
-    call: &'c Call,
-    vector: Vector<'c>,
-    grid: Grid,
-) -> Result<Vector<'c>, EvalError> {
+fn round<'c>(context: &'c Context<'c>, call: &'c Call, grid: Grid) -> Result<Vector<'c>, EvalError> {
     let nearest = match call.args.get(1) {
         Some(arg) => context.scalar(arg, grid)?,
         None => super::Scalar::Constant(1.0),
     };
-    Ok(floats(context, vector, move |step, value| {
+    floats(context, &call.args[0], grid, move |step, value| {
         // Halves go up. Multiplying with the inverse is what Prometheus does, so it rounds alike.
         let inverse = 1.0 / nearest.at(step);
         (value * inverse + 0.5).floor() / inverse
-    }))
+    })
 }
 
 /// Each float made into another; histograms are passed over.
 pub(super) fn floats<'c>(
     context: &'c Context<'_>,
-    vector: Vector<'c>,
+    arg: &'c Expr,
+    grid: Grid,
     with: impl Fn(usize, f64) -> f64 + 'c,
-) -> Vector<'c> {
-    renamed(context, vector, move |column| {
+) -> Result<Vector<'c>, EvalError> {
+    renamed(context, arg, grid, move |column| {
         column.keep_floats();
         for (step, value) in column.values.iter_mut().enumerate() {
             *value = with(step, *value);
@@ -104,19 +94,26 @@ pub(super) fn floats<'c>(
 
 /// Each column made into something else, which loses its name.
 pub(super) fn renamed<'c>(
-    context: &Context<'_>,
-    vector: Vector<'c>,
+    context: &'c Context<'_>,
+    arg: &'c Expr,
+    grid: Grid,
     with: impl FnMut(&mut Column) + 'c,
-) -> Vector<'c> {
-    let delayed = context.options.delayed_name_removal;
-    let columns = Renamed { vector: vector.columns, with, delayed };
-    Vector { columns: Box::new(columns), may_repeat: vector.may_repeat || !delayed }
+) -> Result<Vector<'c>, EvalError> {
+    let vector = context.vector(arg, grid)?;
+    let columns = Box::new(Renamed::new(context, vector.columns, with));
+    Ok(context.renamed(arg, Vector { columns, ..vector }))
 }
 
-struct Renamed<'c, F> {
+pub(super) struct Renamed<'c, F> {
     vector: Box<dyn ColumnStream + 'c>,
     with: F,
     delayed: bool,
+}
+
+impl<'c, F: FnMut(&mut Column)> Renamed<'c, F> {
+    pub(super) fn new(context: &Context<'_>, vector: Box<dyn ColumnStream + 'c>, with: F) -> Self {
+        Self { vector, with, delayed: context.options.delayed_name_removal }
+    }
 }
 
 impl<F: FnMut(&mut Column)> ColumnStream for Renamed<'_, F> {

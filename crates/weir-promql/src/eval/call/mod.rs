@@ -118,17 +118,15 @@ fn timestamp<'c>(context: &'c Context<'c>, call: &'c Call, grid: Grid) -> Result
         Expr::Vector(selector) => {
             let aspect = if wants_start { Aspect::StartTime } else { Aspect::Time };
             let vector = selector::aspect(context, selector, grid, aspect)?;
-            Ok(math::renamed(context, vector, |_| {}))
+            let columns = Box::new(math::Renamed::new(context, vector.columns, |_| {}));
+            Ok(context.renamed(&call.args[0], Vector { columns, ..vector }))
         }
         _ if wants_start => Ok(Vector { columns: Box::new(Columns::new(Vec::new())), may_repeat: false }),
-        arg => {
-            let vector = context.vector(arg, grid)?;
-            Ok(math::renamed(context, vector, move |column| {
-                column.histograms.clear();
-                let times = column.values.iter_mut().zip(grid.times());
-                times.for_each(|(value, time)| *value = time as f64 / 1000.0);
-            }))
-        }
+        arg => math::renamed(context, arg, grid, move |column| {
+            column.histograms.clear();
+            let times = column.values.iter_mut().zip(grid.times());
+            times.for_each(|(value, time)| *value = time as f64 / 1000.0);
+        }),
     }
 }
 

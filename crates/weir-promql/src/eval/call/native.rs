@@ -23,11 +23,12 @@ pub(super) fn vector<'c>(
         F::HistogramCount | F::HistogramSum | F::HistogramAvg => Needs::Statistics,
         _ => context.needs.get(),
     };
-    let vector = context.needing(needs, || context.vector(&call.args[0], grid))?;
-    Ok(math::renamed(context, vector, move |column| {
-        column.keep_histograms();
-        for (step, histogram) in column.histograms.drain(..) {
-            column.values[step as usize] = of(&histogram);
-        }
-    }))
+    context.needing(needs, || {
+        math::renamed(context, &call.args[0], grid, move |column| {
+            column.keep_histograms();
+            for (step, histogram) in column.histograms.drain(..) {
+                column.values[step as usize] = of(&histogram);
+            }
+        })
+    })
 }

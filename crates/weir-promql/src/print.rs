@@ -15,6 +15,8 @@ use crate::number::format_number;
 
 /// The tree on one line, in Prometheus' normal form: matchers sorted, `by` in front of the parentheses, durations in
 /// their largest units. It reads as the same tree again.
+///
+/// Prometheus writes some calculated offsets so that they would take in what follows; here they come before `@`.
 pub fn print(expr: &Expr) -> String {
     expr.to_string()
 }
@@ -160,18 +162,15 @@ impl fmt::Display for StringLiteral {
 impl fmt::Display for VectorSelector {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         Series(self).fmt(out)?;
-        at(out, self.at)?;
-        extension(out, self.extension)?;
-        offset(out, self.offset.as_ref())
+        modifiers(out, &[&at(self.at), extension(self.extension)], self.offset.as_ref())
     }
 }
 
 impl fmt::Display for MatrixSelector {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}[{}]", Series(&self.selector), self.range)?;
-        extension(out, self.selector.extension)?;
-        at(out, self.selector.at)?;
-        offset(out, self.selector.offset.as_ref())
+        let selector = &self.selector;
+        modifiers(out, &[extension(selector.extension), &at(selector.at)], selector.offset.as_ref())
     }
 }
 
@@ -240,8 +239,7 @@ impl fmt::Display for Times<'_> {
             write!(out, "{step}")?;
         }
         out.write_str("]")?;
-        at(out, self.0.at)?;
-        offset(out, self.0.offset.as_ref())
+        modifiers(out, &[&at(self.0.at)], self.0.offset.as_ref())
     }
 }
 
@@ -299,25 +297,35 @@ impl fmt::Display for Grouping<'_> {
     }
 }
 
-fn at(out: &mut fmt::Formatter<'_>, at: Option<At>) -> fmt::Result {
+/// What follows a selector. The offset comes last, but for one that an operator behind it would continue.
+fn modifiers(out: &mut fmt::Formatter<'_>, others: &[&str], offset: Option<&Duration>) -> fmt::Result {
+    let others = others.concat();
+    match offset {
+        None => out.write_str(&others),
+        Some(offset @ Duration::Expr(expr))
+            if matches!(**expr, DurationExpr::Paren(..) | DurationExpr::Binary(..)) =>
+        {
+            write!(out, " offset {offset}{others}")
+        }
+        Some(offset) => write!(out, "{others} offset {offset}"),
+    }
+}
+
+fn at(at: Option<At>) -> String {
     match at {
-        None => Ok(()),
-        Some(At::Time(millis)) => write!(out, " @ {:.3}", millis as f64 / 1000.0),
-        Some(At::Start) => out.write_str(" @ start()"),
-        Some(At::End) => out.write_str(" @ end()"),
+        None => String::new(),
+        Some(At::Time(millis)) => format!(" @ {:.3}", millis as f64 / 1000.0),
+        Some(At::Start) => " @ start()".to_owned(),
+        Some(At::End) => " @ end()".to_owned(),
     }
 }
 
-fn extension(out: &mut fmt::Formatter<'_>, extension: Option<Extension>) -> fmt::Result {
+fn extension(extension: Option<Extension>) -> &'static str {
     match extension {
-        None => Ok(()),
-        Some(Extension::Anchored) => out.write_str(" anchored"),
-        Some(Extension::Smoothed) => out.write_str(" smoothed"),
+        None => "",
+        Some(Extension::Anchored) => " anchored",
+        Some(Extension::Smoothed) => " smoothed",
     }
-}
-
-fn offset(out: &mut fmt::Formatter<'_>, offset: Option<&Duration>) -> fmt::Result {
-    offset.map_or(Ok(()), |offset| write!(out, " offset {offset}"))
 }
 
 fn list(out: &mut fmt::Formatter<'_>, items: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {

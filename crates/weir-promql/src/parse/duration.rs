@@ -37,7 +37,11 @@ impl Parser<'_> {
             (Kind::Op(BinaryOp::Add | BinaryOp::Sub), Some(sign)) => {
                 let inner = self.duration_operation(BinaryOp::Pow.precedence(), OFFSET)?;
                 let signed = self.apply_sign(sign, inner)?;
-                return Ok(self.duration_chain(signed, 0, OFFSET)?.0);
+                // In parentheses it reads the same once it is written with fewer signs.
+                return Ok(match self.duration_chain(signed, 0, OFFSET)?.0 {
+                    DurationExpr::Number(number) => DurationExpr::Number(number),
+                    expr => in_parens(expr, sign.1.to(self.taken)),
+                });
             }
             _ => return self.unexpected(OFFSET.context, OFFSET.expected),
         };
@@ -88,14 +92,14 @@ impl Parser<'_> {
         Ok((lhs, height))
     }
 
-    /// What stands between operators. Where it is not allowed, `begin` is where that shows.
+    /// What stands between operators; what is wrong with the whole is shown at `begin`.
     fn duration_operand(&mut self, begin: Span, expected: Expected) -> Result<Tree> {
         let name = self.token.span;
         match self.token.kind {
             Kind::Number | Kind::Duration => {
                 let number = self.number()?;
                 if is_out_of_range(number.value) {
-                    return self.error(number.span, "duration out of range");
+                    return self.error(begin, "duration out of range");
                 }
                 Ok((DurationExpr::Number(number), 1))
             }

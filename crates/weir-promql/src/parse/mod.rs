@@ -22,6 +22,10 @@ pub use series::{SequenceValue, VALUES_MAX};
 /// The longest text, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// How many parentheses, calls and signs may be open at once. Each costs the parser's stack more than the tree costs those
+/// who follow it.
+pub const NESTING_MAX: usize = 100;
+
 /// What a query may use beyond what is stable in Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
@@ -84,7 +88,8 @@ impl std::error::Error for ParseError {}
 /// Reads a query and checks its types.
 ///
 /// # Errors
-/// The first mistake. A text longer than [`TEXT_BYTES_MAX`] or nested deeper than [`DEPTH_MAX`] is one.
+/// The first mistake. A text longer than [`TEXT_BYTES_MAX`], more than [`NESTING_MAX`] expressions within each other, and a
+/// tree deeper than [`DEPTH_MAX`] are such.
 pub fn parse(text: &str, options: &Options) -> Result<Expr, ParseError> {
     let mut parser = Parser::new(Lexer::new(text), *options)?;
     if parser.token.kind == Kind::Eof {
@@ -235,21 +240,23 @@ impl<'a> Parser<'a> {
 
     /// Reads something that may contain itself.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth == NESTING_MAX {
+            let message = format!("expressions are nested more than {NESTING_MAX} deep within each other");
+            return self.error(self.token.span, message);
+        }
         self.depth += 1;
-        self.check_height(self.depth)?;
         let read = read(self);
         self.depth -= 1;
         read
     }
 
-    /// Refuses what is nested too deeply: who follows the tree does so on the stack.
+    /// Refuses a tree that is too deep, which is a chain of operators: who follows it does so on the stack.
     fn check_height(&self, height: usize) -> Result<()> {
         if height <= DEPTH_MAX {
             return Ok(());
         }
-        let message = format!(
-            "expressions are nested more than {DEPTH_MAX} deep; put parentheses around the halves of a long chain of operators"
-        );
+        let message =
+            format!("more than {DEPTH_MAX} operators in a chain; put parentheses around each half of it");
         self.error(self.token.span, message)
     }
 }

@@ -219,11 +219,11 @@ impl Parser<'_> {
                 Descriptor::ZeroBucket => histogram.zero_count = self.signed_number(expected)?,
                 Descriptor::ZeroBucketWidth => histogram.zero_threshold = self.signed_number(expected)?,
                 Descriptor::CustomValues => {
-                    histogram.custom_bounds = self.described_buckets(expected)?.into()
+                    histogram.custom_bounds = self.described_buckets(expected)?.into();
                 }
                 Descriptor::Buckets => histogram.positive.counts = self.described_buckets(expected)?,
                 Descriptor::NegativeBuckets => {
-                    histogram.negative.counts = self.described_buckets(expected)?
+                    histogram.negative.counts = self.described_buckets(expected)?;
                 }
                 Descriptor::CounterResetHint => {
                     let Kind::ResetHint(hint) = self.token.kind else {

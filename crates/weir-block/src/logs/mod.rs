@@ -22,7 +22,7 @@ pub mod tokens;
 mod writer;
 
 pub use rows::{LogRows, RowRef};
-pub use segment::{LogCandidates, LogSegment, StreamVolume};
+pub use segment::{LogCandidates, LogSegment, StreamVolume, decode_block};
 pub use writer::{FinishedLogs, LineTooLong, LogSegmentWriter, LogWriterOptions};
 
 pub use directory::{BlockInfo, LogSummary};

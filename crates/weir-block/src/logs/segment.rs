@@ -13,7 +13,7 @@ use super::filter::FilterReader;
 use super::rows::LogRows;
 use super::tokens::{self, Need, Shapes};
 use super::{DATA, FILTER, INDEX};
-use crate::frame::FileReader;
+use crate::frame::{Damage, FileReader};
 use crate::index::Index;
 use crate::read::ReadAt;
 
@@ -200,7 +200,7 @@ impl LogSegment {
         let body = self.data.read(entry.place)?;
         let ids = self.data.read(entry.ids())?;
         BlockDecoder::default()
-            .decode(&body, &ids, &entry.runs, pick, rows)
+            .decode(&body, &ids, Some(&entry.runs), pick, rows)
             .map_err(|damage| self.data.damaged(entry.place, damage))
     }
 
@@ -267,6 +267,16 @@ impl LogSegment {
         found.extend(self.filter.verify());
         found
     }
+}
+
+/// Replaces what is in `rows` by all rows of a block, from the bodies of its two pieces alone; its streams are numbered as
+/// they lie in it.
+///
+/// # Errors
+/// The bodies are not those of a block.
+pub fn decode_block(body: &[u8], ids: &[u8], rows: &mut LogRows) -> Result<(), Damage> {
+    rows.clear();
+    BlockDecoder::default().decode(body, ids, None, &Pick::all(), rows)
 }
 
 /// Whether some of these digits are in ids: those that are whole bytes of an id, whether or not the first digit begins one.

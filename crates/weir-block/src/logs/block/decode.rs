@@ -69,6 +69,7 @@ struct Row {
 
 /// A block whose columns are decoded.
 struct Block {
+    streams: usize,
     pools: Pools,
     templates: Vec<Template>,
     columns: Vec<Vec<Slots>>,
@@ -80,12 +81,13 @@ struct Block {
 }
 
 impl BlockDecoder {
-    /// Appends the rows that are wanted to `rows`, in their order.
+    /// Appends the rows that are wanted to `rows`, in their order. Without `runs` the streams are numbered as they lie in
+    /// the block.
     pub(in crate::logs) fn decode(
         &mut self,
         body: &[u8],
         ids: &[u8],
-        runs: &[StreamRun],
+        runs: Option<&[StreamRun]>,
         pick: &Pick<'_>,
         rows: &mut LogRows,
     ) -> Result<(), Damage> {
@@ -105,12 +107,16 @@ impl BlockDecoder {
         let mut builder = LabelsBuilder::new();
         let mut value = Vec::new();
         let whole = |what| Damage { at: 0, what };
-        let wanted: Vec<bool> = runs.iter().map(|run| pick.stream(run.stream)).collect();
+        let streams: Vec<u32> = match runs {
+            Some(runs) => runs.iter().map(|run| run.stream).collect(),
+            None => (0..block.streams as u32).collect(),
+        };
+        let wanted: Vec<bool> = streams.iter().map(|&stream| pick.stream(stream)).collect();
         for row in &block.rows {
             if !wanted[row.run as usize] || !pick.time(row.time_ns) {
                 continue;
             }
-            let stream = runs[row.run as usize].stream;
+            let stream = streams[row.run as usize];
             let start = rows.line_bytes();
             writer.write_line(row, rows.lines_mut()).ok_or_else(|| whole("a row is damaged"))?;
             if !pick.contains.iter().all(|text| text.find(rows.open_line(start)).is_some()) {
@@ -133,7 +139,12 @@ impl BlockDecoder {
         Ok(())
     }
 
-    fn open(&mut self, body: &[u8], ids_bytes: usize, runs: &[StreamRun]) -> Result<Block, Damage> {
+    fn open(
+        &mut self,
+        body: &[u8],
+        ids_bytes: usize,
+        runs: Option<&[StreamRun]>,
+    ) -> Result<Block, Damage> {
         let mut cursor = Cursor::new(body);
         let count = cursor.length(BLOCK_ROWS_MAX)?;
         let line_bytes = cursor.length(LINE_BYTES_MAX)?;
@@ -146,8 +157,10 @@ impl BlockDecoder {
             left -= length;
             lengths.push(length);
         }
-        let said = runs.iter().map(|run| run.rows as usize);
-        if left > 0 || lengths.len() != runs.len() || !said.eq(lengths.iter().copied()) {
+        let as_said = runs.is_none_or(|runs| {
+            runs.iter().map(|run| run.rows as usize).eq(lengths.iter().copied())
+        });
+        if left > 0 || !as_said {
             return Err(cursor.damage(WRONG_ROWS));
         }
         let template_count = cursor.length(count)?;
@@ -168,7 +181,7 @@ impl BlockDecoder {
         if (count8 * 8, count8 * 8 + count16 * 16) != (ids8_bytes, ids_bytes) {
             return Err(cursor.damage("rows name other ids than there are"));
         }
-        Ok(Block { pools, templates, columns, word_ends, rows, ids8_bytes, line_bytes, metadata_bytes })
+        Ok(Block { streams, pools, templates, columns, word_ends, rows, ids8_bytes, line_bytes, metadata_bytes })
     }
 }
 

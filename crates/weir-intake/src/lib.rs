@@ -8,6 +8,7 @@
 pub mod compress;
 pub mod exposition;
 mod limits;
+pub mod loki;
 mod names;
 pub mod otlp;
 pub mod record;

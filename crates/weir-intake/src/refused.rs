@@ -31,11 +31,16 @@ impl Refused {
         if refusal.reason.may_retry() {
             return Err(refusal);
         }
-        *self.counts.entry(refusal.reason).or_default() += items;
+        self.count(refusal.reason, items);
         if self.messages.len() < MESSAGES_MAX {
             self.messages.push(format!("{place}: {}", refusal.message));
         }
         Ok(())
+    }
+
+    /// Counts items that were lost with something whose refusal was noted.
+    pub fn count(&mut self, reason: Reason, items: u64) {
+        *self.counts.entry(reason).or_default() += items;
     }
 
     /// How many items were refused, by reason.

@@ -108,9 +108,10 @@ impl<'a> Reader<'a> {
 
     /// The next field; `None` at the end of the message.
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a call costs more than what it does, most of every decoder")]
     #[allow(
-        clippy::inline_always,
-        reason = "as a call it costs more than what it does, and it is most of every decoder"
+        clippy::should_implement_trait,
+        reason = "`?` wants the error outermost, and after it there is no next"
     )]
     pub fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         if self.rest.is_empty() {
@@ -327,7 +328,9 @@ impl<'a> Field<'a> {
                 if !rest.is_empty() {
                     return Err(self.error(WireErrorKind::Truncated));
                 }
-                chunks.iter().for_each(|&chunk| each(u64::from_le_bytes(chunk)));
+                for &chunk in chunks {
+                    each(u64::from_le_bytes(chunk));
+                }
             }
             _ => return Err(self.error(WireErrorKind::Mismatch)),
         }

@@ -1,6 +1,7 @@
 //! Expositions, as targets write them and as nobody should.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -470,10 +471,10 @@ proptest! {
                     let name = if plain(name, false) { name.clone() } else { format!("\"{}\"", escape(name)) };
                     pairs.push(format!("{name}=\"{}\"", escape(value)));
                 }
-                text.push_str(&format!("{{{}}} {value}", pairs.join(",")));
+                let _ = write!(text, "{{{}}} {value}", pairs.join(","));
                 match (time, format) {
-                    (Some(ms), Format::Text) => text.push_str(&format!(" {ms}")),
-                    (Some(ms), _) => text.push_str(&format!(" {}", *ms as f64 / 1000.0)),
+                    (Some(ms), Format::Text) => drop(write!(text, " {ms}")),
+                    (Some(ms), _) => drop(write!(text, " {}", *ms as f64 / 1000.0)),
                     _ => {}
                 }
                 text.push('\n');
@@ -536,7 +537,7 @@ fn cost_of_a_sample() {
     let mut text = String::from("# TYPE node_cpu_seconds counter\n# HELP node_cpu_seconds Seconds.\n");
     for cpu in 0..1000 {
         for mode in ["idle", "iowait", "user"] {
-            text.push_str(&format!("node_cpu_seconds_total{{cpu=\"{cpu}\",mode=\"{mode}\"}} {cpu}.25\n"));
+            let _ = write!(text, "node_cpu_seconds_total{{cpu=\"{cpu}\",mode=\"{mode}\"}} {cpu}.25\n");
         }
     }
     let openmetrics = format!("{text}# EOF\n");

@@ -128,7 +128,7 @@ impl Family {
                 return Err(format!("`{name}` is of a type that has no unit").into());
             }
         }
-        self.buckets.take().map_or(Ok(()), |buckets| buckets.finish())
+        self.buckets.take().map_or(Ok(()), Buckets::finish)
     }
 
     fn sample(
@@ -186,6 +186,7 @@ fn suffixes(kind: MetricKind) -> &'static [&'static str] {
     }
 }
 
+#[allow(clippy::float_cmp, reason = "states and infos have exactly these values")]
 fn check_value(kind: MetricKind, suffix: &str, value: f64) -> Result<(), Broken> {
     let counts = matches!(suffix, "_total" | "_sum" | "_count" | "_bucket" | "_gcount");
     if (counts || suffix == "_gsum") && value.is_nan() {
@@ -295,6 +296,7 @@ impl Buckets {
         Ok(())
     }
 
+    #[allow(clippy::float_cmp, reason = "counts are whole, and the same number twice")]
     fn finish(self) -> Result<(), Broken> {
         let Some((_, all)) = self.last.filter(|&(bound, _)| bound == f64::INFINITY) else {
             return Err("the histogram before has no bucket `le=\"+Inf\"`".into());

@@ -33,7 +33,7 @@ impl Fault {
     /// The same with the line in which it shows.
     pub(super) fn refusal(&self, payload: &[u8]) -> Refusal {
         let before = &payload[..self.offset.min(payload.len())];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = before.split(|&byte| byte == b'\n').count();
         Refusal::new(Reason::Malformed, format!("line {line}: {}", self.what))
     }
 }

@@ -253,7 +253,7 @@ struct Walk<'a, 'm, V: ?Sized> {
 }
 
 /// What a sample has besides its value.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Beside<'a> {
     suffix: &'static str,
     own: Option<(&'static str, f64)>,

@@ -149,7 +149,7 @@ impl RawHistogram {
             };
             histogram.validate().map(|()| HistogramSample::Int(histogram))
         };
-        let sample = sample.map_err(|error| invalid(error.to_string()))?;
+        let sample = sample.map_err(|error| invalid(&error.to_string()))?;
         if !finer {
             return Ok(sample);
         }
@@ -173,7 +173,7 @@ impl RawBuckets {
             Some(count as u64)
         });
         let counts = counts.collect::<Option<_>>();
-        let counts = counts.ok_or_else(|| invalid("a bucket counts fewer observations than none".into()))?;
+        let counts = counts.ok_or_else(|| invalid("a bucket counts fewer observations than none"))?;
         Ok(IntBuckets { runs: check_runs(self.runs)?, counts })
     }
 }
@@ -184,10 +184,10 @@ fn check_runs(runs: Vec<BucketRun>) -> Result<Vec<BucketRun>, Refusal> {
     let fits = |&end: &i64| i32::try_from(end).is_ok();
     match runs.iter().try_fold(0, |at, run| end(at, run).filter(fits)) {
         Some(_) => Ok(runs),
-        None => Err(invalid("a bucket lies further out than any number".into())),
+        None => Err(invalid("a bucket lies further out than any number")),
     }
 }
 
-fn invalid(message: String) -> Refusal {
+fn invalid(message: &str) -> Refusal {
     Refusal::new(Reason::Malformed, format!("not a native histogram: {message}"))
 }

@@ -18,7 +18,7 @@ use crate::metrics::MetricReplay;
 use crate::part::Part;
 use crate::settings::Settings;
 use crate::signal::Signal;
-use crate::wal::{self, Replayed, Wal};
+use crate::wal::{self, Generation, Replayed, Wal};
 
 /// What was found when a store was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -215,20 +215,18 @@ fn replay(
     let last = generations.keys().last().copied();
     for (&generation, bytes) in &mut generations {
         let path = wal::path(generation);
-        let found = replay_generation(inner, generation, recovery).map_err(at(&path))?;
-        let ended = Some(generation) != last;
-        // A generation that another one followed was whole on the disk before.
-        let torn = if ended { 0 } else { found.torn_bytes };
+        let kind = if Some(generation) == last { Generation::Last } else { Generation::Ended };
+        let found = replay_generation(inner, generation, kind, recovery).map_err(at(&path))?;
         recovery.records += found.records;
-        recovery.torn_bytes += torn;
-        let damaged = found.damaged.iter().chain(found.torn.iter().filter(|_| ended));
-        recovery.log_damages.extend(damaged.map(|range| LogDamage {
+        recovery.torn_bytes += found.torn_bytes;
+        recovery.log_damages.extend(found.damaged.iter().map(|range| LogDamage {
             file: path.clone(),
             offset: range.start,
             bytes: range.end - range.start,
         }));
-        if !ended && on_disk == OnDisk::MakeWhole {
-            *bytes = wal::make_whole(&*inner.disk, generation, &found).map_err(at(&path))?;
+        if kind == Generation::Last && on_disk == OnDisk::MakeWhole {
+            wal::make_whole(&*inner.disk, generation, &found).map_err(at(&path))?;
+            *bytes = found.end;
         }
     }
     let heads =
@@ -240,13 +238,18 @@ fn replay(
     Ok(generations)
 }
 
-fn replay_generation(inner: &Inner, generation: u64, recovery: &mut Recovery) -> io::Result<Replayed> {
+fn replay_generation(
+    inner: &Inner,
+    generation: u64,
+    kind: Generation,
+    recovery: &mut Recovery,
+) -> io::Result<Replayed> {
     let file = inner.disk.open(&wal::path(generation))?;
     let now_s = (inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
     let mut metrics: BTreeMap<Tenant, (Arc<TenantState>, MetricReplay)> = BTreeMap::new();
     let mut damages = Vec::new();
     let path = wal::path(generation);
-    let found = wal::replay(file, generation, |at, head, payload| {
+    let found = wal::replay(file, generation, kind, |at, head, payload| {
         let Some(tenant) = Tenant::new(head.tenant) else { return };
         inner.sequence.fetch_max(head.sequence, Ordering::Relaxed);
         let Some(signal) = Signal::from_code(head.kind) else {

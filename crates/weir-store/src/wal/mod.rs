@@ -20,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use weir_signal::{Reason, Refusal};
 
 pub(crate) use frame::{RecordHead, begin};
-pub(crate) use replay::{Replayed, replay};
+pub(crate) use replay::{Generation, Replayed, replay};
 pub use ticket::Ticket;
 use ticket::Waiting;
 
@@ -29,6 +29,8 @@ use crate::disk::{Disk, WriteFile, join};
 pub(crate) const FOLDER: &str = "wal";
 /// Bytes that may wait for the writer. More is overload.
 const PENDING_BYTES_MAX: usize = 64 << 20;
+/// Bytes that are copied at once.
+const COPY_BYTES: u64 = 1 << 20;
 /// Buffers that grew beyond this are given back.
 const SPARE_BYTES_MAX: usize = 8 << 20;
 
@@ -317,30 +319,25 @@ pub(crate) fn unavailable(failure: &str) -> Refusal {
     )
 }
 
-/// Makes a generation whole that a crash ended: copies it without what is torn, so that all that is replayed from it is on
-/// the disk before anybody is told so. After a failed sync the old file may be readable and not on the disk.
-pub(crate) fn make_whole(disk: &dyn Disk, generation: u64, found: &Replayed) -> io::Result<u64> {
+/// Makes a generation whole that a crash ended: copies it up to where it is torn, so that all that is replayed from it is
+/// on the disk before anybody is told so. After a failed sync the old file may be readable and not on the disk.
+pub(crate) fn make_whole(disk: &dyn Disk, generation: u64, found: &Replayed) -> io::Result<()> {
     let name = file_name(generation);
     let draft = join(FOLDER, &format!("{name}.new"));
     let old = disk.open(&path(generation))?;
     let mut new = disk.create(&draft)?;
     let mut bytes = Vec::new();
-    let mut written = 0;
-    for range in std::iter::once(0..found.confirmed).chain(found.whole_behind.iter().cloned()) {
-        let mut at = range.start;
-        while at < range.end {
-            bytes.resize((range.end - at).min(1 << 20) as usize, 0);
-            old.read_at(at, &mut bytes)?;
-            new.append(&bytes)?;
-            at += bytes.len() as u64;
-            written += bytes.len() as u64;
-        }
+    let mut at = 0;
+    while at < found.end {
+        bytes.resize((found.end - at).min(COPY_BYTES) as usize, 0);
+        old.read_at(at, &mut bytes)?;
+        new.append(&bytes)?;
+        at += bytes.len() as u64;
     }
     new.sync()?;
     drop(new);
     disk.rename(&draft, &path(generation))?;
-    disk.sync_dir(FOLDER)?;
-    Ok(written)
+    disk.sync_dir(FOLDER)
 }
 
 #[cfg(test)]

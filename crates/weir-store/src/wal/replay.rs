@@ -20,77 +20,88 @@ pub(crate) struct Replayed {
     pub(crate) records: u64,
     /// Places that had been acknowledged and are damaged now.
     pub(crate) damaged: Vec<Range<u64>>,
-    /// Places behind the last sync that are not whole: never acknowledged, unless another generation followed.
-    pub(crate) torn: Vec<Range<u64>>,
+    /// Where what is whole and may have been acknowledged ends.
+    pub(crate) end: u64,
+    /// Bytes behind that.
     pub(crate) torn_bytes: u64,
-    /// Up to here all is known to have been on the disk.
-    pub(crate) confirmed: u64,
-    /// What is whole behind that.
-    pub(crate) whole_behind: Vec<Range<u64>>,
+}
+
+/// Whether the file was written to when the store was last open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// It may be torn at its end.
+    Last,
+    /// Another one followed, and before that all of it was synced.
+    Ended,
 }
 
 /// Gives every whole record to `visit`, in order.
+///
+/// Syncs are acknowledged in order. So where bytes are not whole that no later record knows to have been synced, nothing
+/// from there on was acknowledged, whole or not, and the file ends there.
 ///
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn replay(
     file: Arc<dyn ReadFile>,
-    generation: u64,
+    number: u64,
+    generation: Generation,
     mut visit: impl FnMut(u64, RecordHead<'_>, &[u8]),
 ) -> io::Result<Replayed> {
     let mut window = Window::new(file)?;
     let mut found = Replayed::default();
-    let mut whole: Vec<Range<u64>> = Vec::new();
-    let mut gaps: Vec<Range<u64>> = Vec::new();
+    let mut synced = (generation == Generation::Ended).then_some(window.size);
     let mut at = 0;
     while at < window.size {
-        let start = at;
-        loop {
-            if let Some((synced, length)) = frame_at(&mut window, at, generation)? {
-                if at > start {
-                    gaps.push(start..at);
-                }
-                found.confirmed = found.confirmed.max(synced.min(at));
-                let body = window.get(at + HEAD_BYTES as u64, length)?.unwrap_or_default();
-                if let Some((head, payload)) = read_body(body) {
-                    visit(at, head, payload);
-                    found.records += 1;
-                }
-                let end = at + (HEAD_BYTES + length) as u64;
-                match whole.last_mut() {
-                    Some(last) if last.end == at => last.end = end,
-                    _ => whole.push(at..end),
-                }
-                at = end;
-                break;
+        if let Some((_, length)) = frame_at(&mut window, at, number)? {
+            let body = window.get(at + HEAD_BYTES as u64, length)?.unwrap_or_default();
+            if let Some((head, payload)) = read_body(body) {
+                visit(at, head, payload);
+                found.records += 1;
             }
-            match window.find_magic(at + 1)? {
-                Some(next) => at = next,
-                None => {
-                    at = window.size;
-                    gaps.push(start..at);
-                    break;
-                }
-            }
+            at += (HEAD_BYTES + length) as u64;
+            continue;
         }
-    }
-    let confirmed = found.confirmed;
-    for gap in gaps {
-        if gap.start >= confirmed {
-            found.torn_bytes += gap.end - gap.start;
-            found.torn.push(gap);
-        } else if found.damaged.len() < DAMAGES_MAX {
-            found.damaged.push(gap);
+        let synced = match synced {
+            Some(synced) => synced,
+            None => *synced.insert(last_synced(&mut window, at + 1, number)?),
+        };
+        if at >= synced {
+            break;
+        }
+        let next = next_frame(&mut window, at + 1, number)?.unwrap_or(window.size);
+        if found.damaged.len() < DAMAGES_MAX {
+            found.damaged.push(at..next);
         } else if let Some(last) = found.damaged.last_mut() {
-            last.end = gap.end;
+            last.end = next;
         }
+        at = next;
     }
-    found.whole_behind = whole
-        .into_iter()
-        .filter(|range| range.end > confirmed)
-        .map(|range| range.start.max(confirmed)..range.end)
-        .collect();
+    found.end = at;
+    found.torn_bytes = window.size - at;
     Ok(found)
+}
+
+/// The most that whole frames from `at` on say was synced.
+fn last_synced(window: &mut Window, mut at: u64, number: u64) -> io::Result<u64> {
+    let mut most = 0;
+    while let Some(next) = next_frame(window, at, number)? {
+        let Some((synced, length)) = frame_at(window, next, number)? else { break };
+        most = most.max(synced.min(next));
+        at = next + (HEAD_BYTES + length) as u64;
+    }
+    Ok(most)
+}
+
+/// Where the next whole frame begins, from `at` on.
+fn next_frame(window: &mut Window, mut at: u64, number: u64) -> io::Result<Option<u64>> {
+    while let Some(next) = window.find_magic(at)? {
+        if frame_at(window, next, number)?.is_some() {
+            return Ok(Some(next));
+        }
+        at = next + 1;
+    }
+    Ok(None)
 }
 
 /// Where a whole frame begins at `at`: what it says of syncs, and the length of its body.

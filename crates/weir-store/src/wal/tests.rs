@@ -13,7 +13,9 @@ fn append(wal: &Arc<Wal>, sequence: u64, payload: &[u8]) -> Ticket {
 fn read(disk: &SimDisk, generation: u64) -> (Vec<(u64, Vec<u8>)>, Replayed) {
     let mut records = Vec::new();
     let file = disk.open(&path(generation)).unwrap();
-    let found = replay(file, generation, |_, head, payload| records.push((head.sequence, payload.to_vec())));
+    let found = replay(file, generation, Generation::Last, |_, head, payload| {
+        records.push((head.sequence, payload.to_vec()))
+    });
     (records, found.unwrap())
 }
 

@@ -10,6 +10,7 @@
 pub mod ast;
 pub mod eval;
 pub mod functions;
+pub mod memory;
 
 mod check;
 mod duration;
@@ -20,7 +21,7 @@ mod print;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use parse::{
-    Options, ParseError, SequenceValue, TEXT_BYTES_MAX, VALUES_MAX, parse, parse_labels, parse_selector,
-    parse_series_description,
+    NESTING_MAX, Options, ParseError, SequenceValue, TEXT_BYTES_MAX, VALUES_MAX, parse, parse_labels,
+    parse_selector, parse_series_description,
 };
 pub use print::{pretty, print};

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use weir_promql::ast::{DEPTH_MAX, Expr};
 use weir_promql::{
-    NESTING_MAX, Options, TEXT_BYTES_MAX, parse, parse_labels, parse_selector, parse_series_description,
-    pretty, print,
+    NESTING_MAX, Options, SequenceValue, TEXT_BYTES_MAX, parse, parse_labels, parse_selector,
+    parse_series_description, pretty, print,
 };
 
 /// A query of a table and what is noted under it.
@@ -191,17 +191,15 @@ fn selectors_and_labels() {
 /// Values as text: what they hold, each behind a space.
 fn values(text: &str) -> Result<String, String> {
     let (labels, values) = parse_series_description(text).map_err(|error| error.to_string())?;
-    let mut shown = labels.to_string();
-    for value in values {
-        let hint = if value.reset_hint_set { "!" } else { "" };
-        shown += &match value.histogram {
-            _ if value.omitted => " _".to_owned(),
-            Some(histogram) => format!(" {histogram}{hint}"),
-            None if weir_signal::is_stale(value.value) => " stale".to_owned(),
-            None => format!(" {}", value.value),
-        };
-    }
-    Ok(shown)
+    let show = |value: SequenceValue| match value.histogram {
+        _ if value.omitted => "_".to_owned(),
+        Some(histogram) => format!("{histogram}{}", if value.reset_hint_set { "!" } else { "" }),
+        None if weir_signal::is_stale(value.value) => "stale".to_owned(),
+        None => value.value.to_string(),
+    };
+    let shown: Vec<String> =
+        std::iter::once(labels.to_string()).chain(values.into_iter().map(show)).collect();
+    Ok(shown.join(" "))
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod breed;
 mod chunk;
 mod config;
 mod head;
+mod promql;
 mod router;
 
 use std::collections::HashSet;
@@ -33,7 +34,7 @@ struct Target {
     run: fn(&[u8]) -> u64,
 }
 
-const TARGETS: &[Target] = &[head::TARGET, chunk::TARGET, config::TARGET, router::TARGET];
+const TARGETS: &[Target] = &[head::TARGET, chunk::TARGET, config::TARGET, promql::TARGET, router::TARGET];
 /// An input of at most [`INPUT_BYTES_MAX`] that takes longer is a failure.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(1);
 const INPUT_BYTES_MAX: usize = 8 * 1024;

@@ -96,6 +96,11 @@ pub fn load(source: &Source) -> Loaded {
     Loaded { model, diagnostics: problem::finish(source.text, reader.problems) }
 }
 
+/// A store with every default: what `store: {}` says.
+pub fn default_store() -> weir_model::Telemetry {
+    <weir_model::Telemetry as form::Object>::blank()
+}
+
 /// Reads a whole configuration from bytes, which have to be UTF-8.
 pub fn load_bytes(name: &str, bytes: &[u8], base: &Path) -> Loaded {
     let error = match std::str::from_utf8(bytes) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Semaphore;
+use weir_intake::Limits as IntakeLimits;
 use weir_model::Telemetry;
 use weir_signal::{Budget, Limits, ReadError, Scope};
 use weir_store::Store;
@@ -11,13 +12,14 @@ use weir_store::Store;
 use crate::caller::{Caller, Guard};
 
 /// The store with the rules for its doors. Shared by all connections.
-#[derive(Debug)]
 pub struct Engine {
     store: Store,
     settings: Arc<Telemetry>,
     guard: Guard,
     /// Queries at once.
     places: Semaphore,
+    intake: IntakeLimits,
+    started_ms: i64,
 }
 
 /// How a query ended other than with its answer.
@@ -38,7 +40,16 @@ impl Engine {
     /// Puts rules around a store.
     pub fn new(store: Store, settings: Arc<Telemetry>, guard: Guard) -> Arc<Self> {
         let places = Semaphore::new(settings.queries.concurrent as usize);
-        Arc::new(Self { store, settings, guard, places })
+        let limits = &settings.limits;
+        let intake = IntakeLimits {
+            payload_bytes: limits.payload_bytes as usize,
+            decompressed_bytes: limits.payload_bytes as usize,
+            labels: limits.labels as usize,
+            label_value_bytes: limits.label_bytes as usize,
+            line_bytes: limits.line_bytes as usize,
+            ..IntakeLimits::default()
+        };
+        Arc::new(Self { store, settings, guard, places, intake, started_ms: now_ms() })
     }
 
     /// Where everything is kept.
@@ -56,15 +67,23 @@ impl Engine {
         &self.guard
     }
 
-    /// Milliseconds since 1970 by this machine's clock.
-    #[expect(clippy::unused_self, reason = "the clock is the engine's, so that another one can be put in")]
-    pub fn now_ms(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    /// What a payload may hold.
+    pub(crate) fn intake_limits(&self) -> &IntakeLimits {
+        &self.intake
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.started_ms
     }
 
     /// What a caller may see, and at what cost.
     pub fn scope(&self, caller: &Caller) -> Scope {
-        let limits = Limits { bytes_max: self.settings.queries.bytes, rows_max: self.settings.queries.rows, ..Limits::default() };
+        let limits = Limits {
+            bytes_max: self.settings.queries.bytes,
+            rows_max: self.settings.queries.rows,
+            ..Limits::default()
+        };
         Scope::new(caller.tenant.clone(), limits)
     }
 
@@ -81,7 +100,8 @@ impl Engine {
         T: Send + 'static,
         E: From<ReadError> + Send + 'static,
     {
-        let timeout = timeout.map_or(self.settings.queries.timeout, |asked| asked.min(self.settings.queries.timeout));
+        let timeout =
+            timeout.map_or(self.settings.queries.timeout, |asked| asked.min(self.settings.queries.timeout));
         let cancel = CancelOnDrop(Arc::clone(&scope.budget));
         let run = async {
             let _place = self.places.acquire().await;
@@ -109,4 +129,9 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -22,13 +22,14 @@
 mod caller;
 mod engine;
 mod http;
+mod open;
 mod query;
 mod receive;
-mod scrape;
 mod server;
 mod tls;
 
 pub use caller::{Caller, Guard, GuardError};
 pub use engine::{Engine, QueryEnd};
+pub use open::{StoreOpenError, folder, open, open_read_only};
 pub use server::{Server, StartError};
 pub use tls::TlsError;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -14,8 +14,8 @@ use weir_store::Store;
 
 use crate::caller::{Guard, GuardError};
 use crate::engine::Engine;
+use crate::http;
 use crate::tls::{self, TlsError};
-use crate::{http, receive, scrape};
 
 /// How long requests that are under way may go on once it stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -38,7 +38,6 @@ pub enum StartError {
 }
 
 /// Open doors, and scrapes under way. Dropped, all ends at once; [`Server::stop`] lets requests end first.
-#[derive(Debug)]
 pub struct Server {
     engine: Arc<Engine>,
     stop: watch::Sender<bool>,
@@ -59,26 +58,14 @@ impl Server {
         let (http_tls, grpc_tls) = (acceptor(&["h2", "http/1.1"])?, acceptor(&["h2"])?);
         let http_doors = listen(&settings.http)?;
         let grpc_doors = listen(&settings.grpc)?;
-        let udp = match settings.jaeger_udp {
-            None => None,
-            Some(address) => Some(UdpSocket::bind(address).await.map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{address} cannot be bound for Jaeger's UDP: {error}"))
-            })?),
-        };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let addresses = |doors: &[TcpListener]| doors.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
+        let addresses =
+            |doors: &[TcpListener]| doors.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
         let (http, grpc) = (addresses(&http_doors)?, addresses(&grpc_doors)?);
         for door in http_doors {
             tasks.spawn(http::door(engine.clone(), door, http_tls.clone(), stopped.clone()));
         }
-        for door in grpc_doors {
-            tasks.spawn(receive::grpc::door(engine.clone(), door, grpc_tls.clone(), stopped.clone()));
-        }
-        if let Some(socket) = udp {
-            tasks.spawn(receive::udp::door(engine.clone(), socket, stopped.clone()));
-        }
-        tasks.spawn(scrape::run(engine.clone(), stopped));
         Ok(Self { engine, stop, tasks, http, grpc })
     }
 

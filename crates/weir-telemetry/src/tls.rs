@@ -30,7 +30,9 @@ pub(crate) fn acceptor(model: &ServerTls, alpn: &[&str]) -> Result<TlsAcceptor, 
     let certificates = model
         .certificates
         .iter()
-        .map(|one| Ok(CertificateSpec { cert: read(&one.cert)?, key: read(&one.key)?, hosts: one.hosts.clone() }))
+        .map(|one| {
+            Ok(CertificateSpec { cert: read(&one.cert)?, key: read(&one.key)?, hosts: one.hosts.clone() })
+        })
         .collect::<Result<_, TlsError>>()?;
     let client_auth = match &model.client_auth {
         ClientAuth::None => tls::ClientAuth::None,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_emit::logging::Filter;
 
-use crate::commands::{check, completions, gateway, init, man, routes, up, version};
+use crate::commands::{check, completions, gateway, init, man, routes, store, up, version};
 use crate::stages;
 
 const ABOUT: &str =
@@ -99,6 +99,7 @@ enum Command {
     Check(check::Check),
     Init(init::Init),
     Routes(routes::Routes),
+    Store(store::Store),
     Version(version::Version),
     Completions(completions::Completions),
     Man(man::Man),
@@ -121,6 +122,9 @@ pub(crate) fn run(started: Instant) -> ExitCode {
         Command::Check(command) => stages::run(command, &global, started),
         Command::Init(command) => stages::run(command, &global, started),
         Command::Routes(command) => stages::run(command, &global, started),
+        Command::Store(store) => match store.command {
+            store::StoreCommand::Serve(command) => stages::run(command, &global, started),
+        },
         Command::Version(command) => stages::run(command, &global, started),
         Command::Completions(command) => stages::run(command, &global, started),
         Command::Man(command) => stages::run(command, &global, started),

@@ -22,7 +22,7 @@ pub(super) async fn dispatch(
     engine: &Arc<Engine>,
     caller: &Caller,
     request: Request<Incoming>,
-    stop: watch::Receiver<bool>,
+    _stop: watch::Receiver<bool>,
 ) -> Answer {
     let path = request.uri().path().to_owned();
     let asked = route(request.method(), &path);
@@ -32,14 +32,12 @@ pub(super) async fn dispatch(
         }
         Asked::WrongMethod => return text(405, format!("{} is not for {path}\n", request.method())),
         Asked::Ready => return text(200, "ready\n"),
+        Asked::Settle if caller.may_write() => return settle(engine).await,
         Asked::Prometheus(_) | Asked::Loki(_) | Asked::Jaeger(_) | Asked::Tempo(_) => caller.may_read(),
         _ => caller.may_write(),
     };
     if !allowed {
         return text(403, "this caller may not do that; see `may` in `store.access`\n");
-    }
-    if asked == Asked::Loki("tail") {
-        return query::loki::tail(engine, caller, request, stop);
     }
     let reads = matches!(asked, Asked::Prometheus(_) | Asked::Loki(_) | Asked::Jaeger(_) | Asked::Tempo(_));
     let bytes_max = if reads { FORM_BYTES_MAX } else { engine.settings().limits.payload_bytes as usize };
@@ -49,9 +47,6 @@ pub(super) async fn dispatch(
     };
     match asked {
         Asked::Prometheus(rest) => query::prometheus::answer(engine, caller, rest, &parts, &body).await,
-        Asked::Loki(rest) => query::loki::answer(engine, caller, rest, &parts, &body).await,
-        Asked::Jaeger(rest) => query::jaeger::answer(engine, caller, rest, &parts, &body).await,
-        Asked::Tempo(rest) => query::tempo::answer(engine, caller, rest, &parts, &body).await,
         other => receive::http::answer(engine, caller, other, &parts, body).await,
     }
 }
@@ -65,5 +60,15 @@ async fn whole_body(request: Request<Incoming>, bytes_max: usize) -> Result<(Par
             Err(text(413, format!("the body is larger than {bytes_max} bytes; send less at once\n")))
         }
         Err(error) => Err(text(400, format!("the body could not be read: {error}\n"))),
+    }
+}
+
+/// Writes what is in memory and merges all that can be merged; for whoever measures sizes, or copies the folder.
+async fn settle(engine: &Arc<Engine>) -> Answer {
+    let store = engine.store().clone();
+    match tokio::task::spawn_blocking(move || store.flush().and_then(|()| store.merge())).await {
+        Ok(Ok(_)) => text(200, "settled\n"),
+        Ok(Err(error)) => text(500, format!("{error}\n")),
+        Err(error) => text(500, format!("{error}\n")),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Asked<'a> {
     Tempo(&'a str),
     /// Whether it is ready.
     Ready,
+    /// Writes what is in memory and merges all that can be merged.
+    Settle,
     /// Known under another method.
     WrongMethod,
     /// Nothing known.
@@ -55,6 +57,7 @@ pub(crate) fn route<'a>(method: &Method, path: &'a str) -> Asked<'a> {
         "/api/v2/spans" => return write(Asked::ZipkinV2),
         "/api/v1/spans" => return write(Asked::ZipkinV1),
         "/api/traces" if post => return Asked::JaegerThrift,
+        "/-/settle" => return write(Asked::Settle),
         "/ready" | "/-/ready" | "/-/healthy" => return Asked::Ready,
         _ => {}
     }
@@ -62,7 +65,9 @@ pub(crate) fn route<'a>(method: &Method, path: &'a str) -> Asked<'a> {
         Asked::Loki(rest)
     } else if let Some(rest) = path.strip_prefix("/tempo/") {
         Asked::Tempo(rest)
-    } else if let Some(rest) = path.strip_prefix("/prometheus/api/v1/").or_else(|| path.strip_prefix("/api/v1/")) {
+    } else if let Some(rest) =
+        path.strip_prefix("/prometheus/api/v1/").or_else(|| path.strip_prefix("/api/v1/"))
+    {
         Asked::Prometheus(rest)
     } else if let Some(rest) = path.strip_prefix("/jaeger/api/").or_else(|| path.strip_prefix("/api/")) {
         Asked::Jaeger(rest)
@@ -78,7 +83,9 @@ mod tests {
 
     #[test]
     fn every_interface_has_its_path() {
-        let check = |method: Method, path: &str, expect: Asked<'_>| assert_eq!(route(&method, path), expect, "{path}");
+        let check = |method: Method, path: &str, expect: Asked<'_>| {
+            assert_eq!(route(&method, path), expect, "{path}")
+        };
         check(Method::POST, "/v1/traces", Asked::OtlpTraces);
         check(Method::GET, "/v1/traces", Asked::WrongMethod);
         check(Method::POST, "/api/traces", Asked::JaegerThrift);

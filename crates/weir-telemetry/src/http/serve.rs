@@ -154,7 +154,8 @@ async fn answer(
 ) -> Answer {
     let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let Some(caller) = engine.guard().caller(authorization, &names.0) else {
-        let mut refused = text(401, "who is asking? Send `Authorization: Bearer TOKEN` with a token of `store.access`\n");
+        let mut refused =
+            text(401, "who is asking? Send `Authorization: Bearer TOKEN` with a token of `store.access`\n");
         refused
             .headers_mut()
             .insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic realm=\"weir\""));

@@ -39,7 +39,11 @@ pub(crate) fn seconds(out: &mut Vec<u8>, time_ms: i64) {
 }
 
 /// Appends items with commas between them, in brackets.
-pub(crate) fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Vec<u8>, T)) {
+pub(crate) fn list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut item: impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
     for (index, value) in items.into_iter().enumerate() {
         if index > 0 {

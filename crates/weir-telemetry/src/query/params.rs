@@ -33,7 +33,8 @@ impl Params {
 
     /// The first value of a name; an empty one counts as none.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next().filter(|value| !value.is_empty())
+        let found = self.0.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// Every value of a name.
@@ -47,7 +48,10 @@ impl Params {
     /// Names the parameter.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| format!("invalid parameter {name:?}: {value:?} is no whole number"))
+        value
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("invalid parameter {name:?}: {value:?} is no whole number"))
     }
 }
 
@@ -93,7 +97,11 @@ pub(crate) fn time_ns(text: &str) -> Option<i64> {
         return (ns.abs() < 9.2e18).then_some(ns.round() as i64);
     }
     if let Ok(number) = text.parse::<i64>() {
-        return if text.trim_start_matches('-').len() <= 10 { number.checked_mul(1_000_000_000) } else { Some(number) };
+        return if text.trim_start_matches('-').len() <= 10 {
+            number.checked_mul(1_000_000_000)
+        } else {
+            Some(number)
+        };
     }
     i64::try_from(rfc3339_ns(text)?).ok()
 }
@@ -105,7 +113,8 @@ fn rfc3339_ns(text: &str) -> Option<i128> {
         let digits = bytes.get(from..to)?;
         digits.iter().all(u8::is_ascii_digit).then(|| text[from..to].parse().ok())?
     };
-    let sign = |at: usize, expected: &[u8]| bytes.get(at).is_some_and(|byte| expected.contains(byte)).then_some(());
+    let sign =
+        |at: usize, expected: &[u8]| bytes.get(at).is_some_and(|byte| expected.contains(byte)).then_some(());
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     sign(4, b"-")?;
@@ -194,7 +203,16 @@ mod tests {
         check("2015-07-01T22:10:51.781+02:00", Some(1_435_781_451_781));
         check("1969-12-31T23:59:59Z", Some(-1000));
         check("2000-02-29T00:00:00Z", Some(951_782_400_000));
-        for wrong in ["", "x", "2015-07-01", "2015-13-01T00:00:00Z", "2015-07-01T20:10:51", "2015-07-01T20:10:51+0200", "NaN", "1e300"] {
+        for wrong in [
+            "",
+            "x",
+            "2015-07-01",
+            "2015-13-01T00:00:00Z",
+            "2015-07-01T20:10:51",
+            "2015-07-01T20:10:51+0200",
+            "NaN",
+            "1e300",
+        ] {
             check(wrong, None);
         }
         assert_eq!(time_ns("1435781451"), Some(1_435_781_451_000_000_000));

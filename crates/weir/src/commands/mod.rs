@@ -6,5 +6,6 @@ pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod routes;
+pub(crate) mod store;
 pub(crate) mod up;
 pub(crate) mod version;

@@ -10,6 +10,7 @@
 
 mod announce;
 mod reload;
+mod remember;
 mod signals;
 mod watch;
 
@@ -28,7 +29,8 @@ use crate::build::BUILD;
 use crate::stages::{Outcome, Run};
 pub(crate) use announce::{in_order, url};
 use reload::{Extent, Reloader};
-use signals::{Signal, Signals};
+pub(crate) use remember::Remembering;
+pub(crate) use signals::{Signal, Signals};
 
 /// How long files have to be quiet before they are read: editors and deployments write more than once.
 const QUIET: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     /// Read everything again.
     Reload,
     /// Stop. The signal's name and number.
@@ -15,7 +15,7 @@ pub(super) enum Signal {
 
 /// The signals that are listened to. From here on none of them ends the process by itself.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     hangup: unix::Signal,
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -23,7 +23,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Has to be called within a runtime.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             hangup: unix::signal(SignalKind::hangup())?,
             terminate: unix::signal(SignalKind::terminate())?,
@@ -32,7 +32,7 @@ impl Signals {
     }
 
     /// The next signal. Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => Signal::Stop("SIGTERM", SignalKind::terminate().as_raw_value()),
@@ -42,7 +42,7 @@ impl Signals {
     }
 
     /// The next signal that says to stop; its name and number.
-    pub(super) async fn stop(&mut self) -> (&'static str, i32) {
+    pub(crate) async fn stop(&mut self) -> (&'static str, i32) {
         loop {
             if let Signal::Stop(name, number) = self.next().await {
                 return (name, number);

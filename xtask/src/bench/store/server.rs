@@ -79,8 +79,9 @@ impl Server {
         // A server with one core should know of one; Go looks at the cores it may run on.
         match kind {
             Kind::Weir => {
-                command.args(["store", "serve", "--data"]).arg(&data);
-                command.args(["--listen", &address.to_string()]);
+                command.args(["store", "serve", "--path"]).arg(&data);
+                command.args(["--http", &address.to_string(), "--grpc", &free_address()?.to_string()]);
+                command.args(["--keep", "36500"]);
             }
             Kind::VictoriaMetrics | Kind::VictoriaLogs => {
                 command.arg(format!("-storageDataPath={}", data.display()));
@@ -172,7 +173,7 @@ impl Server {
                 Ok(())
             }
             Kind::Weir => {
-                self.client.post("/internal/settle", "application/json", b"")?.success()?;
+                self.client.post("/-/settle", "application/json", b"")?.success()?;
                 Ok(())
             }
             // Badger has no such request; it writes out when it ends.

@@ -64,6 +64,7 @@ impl From<ReadError> for ApiError {
 }
 
 fn ended<E: std::fmt::Display>(end: &QueryEnd<E>) -> ApiError {
-    let (status, kind) = if matches!(end, QueryEnd::TimedOut(_)) { (503, "timeout") } else { (500, "internal") };
+    let (status, kind) =
+        if matches!(end, QueryEnd::TimedOut(_)) { (503, "timeout") } else { (500, "internal") };
     ApiError { status, kind, message: end.to_string() }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_promql::eval::{EvalError, NoExternal, Query, evaluate};
-use weir_promql::{ParseOptions, parse, pretty};
+use weir_promql::{Options, parse, pretty};
 
 use super::error::ApiError;
 use super::{POINTS_MAX, envelope, write};
@@ -14,14 +14,22 @@ use crate::query::json;
 use crate::query::params::{Params, duration_ms, time_ms};
 
 /// `query`: one time.
-pub(super) async fn instant(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
-    let at = time(params, "time")?.unwrap_or_else(|| engine.now_ms());
+pub(super) async fn instant(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
+    let at = time(params, "time")?.unwrap_or_else(|| crate::engine::now_ms());
     let query = parsed(engine, params, |expr, text| Query::instant(expr, text, at))?;
     run(engine, caller, params, query).await
 }
 
 /// `query_range`: several times.
-pub(super) async fn range(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn range(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     let needed = |name: &'static str| {
         time(params, name)?.ok_or_else(|| ApiError::bad_param(name, "cannot parse \"\" to a valid timestamp"))
     };
@@ -30,8 +38,9 @@ pub(super) async fn range(engine: &Arc<Engine>, caller: &Caller, params: &Params
         return Err(ApiError::bad_param("end", "end timestamp must not be before start time"));
     }
     let step = params.get("step").unwrap_or_default();
-    let step = duration_ms(step)
-        .ok_or_else(|| ApiError::bad_param("step", format_args!("cannot parse {step:?} to a valid duration")))?;
+    let step = duration_ms(step).ok_or_else(|| {
+        ApiError::bad_param("step", format_args!("cannot parse {step:?} to a valid duration"))
+    })?;
     if step <= 0 {
         return Err(ApiError::bad_param(
             "step",
@@ -55,8 +64,8 @@ pub(super) fn format(params: &Params) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Everything that Prometheus 3 understands, experimental functions too.
-pub(super) fn options() -> ParseOptions {
-    ParseOptions::all()
+pub(super) fn options() -> Options {
+    Options::ALL
 }
 
 fn parsed(
@@ -69,19 +78,26 @@ fn parsed(
     let mut query = make(expr, text);
     query.lookback_ms = match params.get("lookback_delta") {
         None => engine.settings().queries.lookback.as_millis() as i64,
-        Some(text) => duration_ms(text)
-            .filter(|&lookback| lookback > 0)
-            .ok_or_else(|| ApiError::bad_param("lookback_delta", format_args!("cannot parse {text:?} to a valid duration")))?,
+        Some(text) => duration_ms(text).filter(|&lookback| lookback > 0).ok_or_else(|| {
+            ApiError::bad_param("lookback_delta", format_args!("cannot parse {text:?} to a valid duration"))
+        })?,
     };
     Ok(query)
 }
 
-async fn run(engine: &Arc<Engine>, caller: &Caller, params: &Params, query: Query) -> Result<Vec<u8>, ApiError> {
+async fn run(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+    query: Query,
+) -> Result<Vec<u8>, ApiError> {
     let timeout = match params.get("timeout") {
         None => None,
-        Some(text) => Some(duration_ms(text).filter(|&ms| ms > 0).map(|ms| Duration::from_millis(ms as u64)).ok_or_else(
-            || ApiError::bad_param("timeout", format_args!("cannot parse {text:?} to a valid duration")),
-        )?),
+        Some(text) => Some(
+            duration_ms(text).filter(|&ms| ms > 0).map(|ms| Duration::from_millis(ms as u64)).ok_or_else(
+                || ApiError::bad_param("timeout", format_args!("cannot parse {text:?} to a valid duration")),
+            )?,
+        ),
     };
     let limit = params.number::<usize>("limit").map_err(ApiError::bad_data)?.unwrap_or(0);
     let scope = engine.scope(caller);

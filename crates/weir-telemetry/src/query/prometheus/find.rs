@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use weir_promql::ast::Expr;
 use weir_promql::{parse, parse_selector};
 use weir_signal::{Exemplar, Labels, Matcher, Metadata, ReadError, Scope, SeriesSelect, SeriesSource};
 
@@ -21,9 +22,7 @@ fn selects(params: &Params) -> Result<Vec<SeriesSelect>, ApiError> {
     let select = |matchers| SeriesSelect { matchers, from_ms, to_ms, ..SeriesSelect::default() };
     let mut all = Vec::new();
     for text in params.all("match[]") {
-        for matchers in parse_selector(text).map_err(|error| ApiError::bad_param("match[]", error))? {
-            all.push(select(matchers));
-        }
+        all.push(select(parse_selector(text).map_err(|error| ApiError::bad_param("match[]", error))?));
     }
     if all.is_empty() {
         all.push(select(Vec::new()));
@@ -67,19 +66,30 @@ fn listed<T>(items: BTreeSet<T>, limit: usize, item: impl FnMut(&mut Vec<u8>, T)
     body
 }
 
-pub(super) async fn series(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn series(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     if params.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = limit(params)?;
-    let found = united(engine, caller, selects(params)?, |source, scope, select| source.series(scope, select)).await?;
+    let found =
+        united(engine, caller, selects(params)?, |source, scope, select| source.series(scope, select))
+            .await?;
     Ok(listed(found, limit, |out, labels: Labels| json::map(out, labels.iter())))
 }
 
-pub(super) async fn labels(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn labels(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     let limit = limit(params)?;
     let found =
-        united(engine, caller, selects(params)?, |source, scope, select| source.label_names(scope, select)).await?;
+        united(engine, caller, selects(params)?, |source, scope, select| source.label_names(scope, select))
+            .await?;
     Ok(listed(found, limit, |out, name| json::string(out, &name)))
 }
 
@@ -110,9 +120,9 @@ fn unescaped(name: &str) -> String {
             rest = after;
             continue;
         }
-        let character = after
-            .split_once('_')
-            .and_then(|(digits, after)| Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, after)));
+        let character = after.split_once('_').and_then(|(digits, after)| {
+            Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, after))
+        });
         let Some((character, after)) = character else { return name.to_owned() };
         out.push(character);
         rest = after;
@@ -121,7 +131,11 @@ fn unescaped(name: &str) -> String {
     out
 }
 
-pub(super) async fn metadata(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn metadata(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     let limit = limit(params)?;
     let metric = params.get("metric").map(str::to_owned);
     let scope = engine.scope(caller);
@@ -136,16 +150,20 @@ pub(super) async fn metadata(engine: &Arc<Engine>, caller: &Caller, params: &Par
         .into_iter()
         .take(limit)
         .map(|(name, all)| {
-            let all = all.iter().map(|one| {
-                serde_json::json!({ "type": one.kind.as_str(), "help": one.help, "unit": one.unit })
-            });
+            let all = all.iter().map(
+                |one| serde_json::json!({ "type": one.kind.as_str(), "help": one.help, "unit": one.unit }),
+            );
             (name, all.collect())
         })
         .collect();
     Ok(envelope_text(&serde_json::Value::Object(object)))
 }
 
-pub(super) async fn exemplars(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn exemplars(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     let text = params.get("query").unwrap_or_default();
     let expr = parse(text, &options()).map_err(|error| ApiError::bad_param("query", error))?;
     let from_ms = time(params, "start")?.unwrap_or(i64::MIN);
@@ -153,10 +171,10 @@ pub(super) async fn exemplars(engine: &Arc<Engine>, caller: &Caller, params: &Pa
     if to_ms < from_ms {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
-    let selects: Vec<SeriesSelect> = expr
-        .selectors()
-        .map(|matchers: Vec<Matcher>| SeriesSelect { matchers, from_ms, to_ms, ..SeriesSelect::default() })
-        .collect();
+    let mut selects = Vec::new();
+    selectors(&expr, &mut |matchers| {
+        selects.push(SeriesSelect { matchers: matchers.to_vec(), from_ms, to_ms, ..SeriesSelect::default() });
+    });
     let scope = engine.scope(caller);
     let found: BTreeMap<Labels, Vec<Exemplar>> = engine
         .query(scope, None, move |engine, scope| {
@@ -184,6 +202,16 @@ pub(super) async fn exemplars(engine: &Arc<Engine>, caller: &Caller, params: &Pa
             out.push(b'}');
         });
     }))
+}
+
+/// The matchers of every selector in a tree. Its depth is bounded by the parser.
+fn selectors(expr: &Expr, each: &mut impl FnMut(&[Matcher])) {
+    match expr {
+        Expr::Vector(selector) => each(&selector.matchers),
+        Expr::Matrix(selector) => each(&selector.selector.matchers),
+        _ => {}
+    }
+    expr.children().for_each(|child| selectors(child, each));
 }
 
 #[cfg(test)]

@@ -23,7 +23,13 @@ use write::{envelope, envelope_text};
 const POINTS_MAX: i64 = 11_000;
 
 /// Answers what stands below `/api/v1/`.
-pub(crate) async fn answer(engine: &Arc<Engine>, caller: &Caller, path: &str, parts: &Parts, body: &[u8]) -> Answer {
+pub(crate) async fn answer(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    path: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Answer {
     let params = Params::of(parts, body);
     let done = match path {
         "query" => evaluate::instant(engine, caller, &params).await,
@@ -33,7 +39,6 @@ pub(crate) async fn answer(engine: &Arc<Engine>, caller: &Caller, path: &str, pa
         "series" => find::series(engine, caller, &params).await,
         "labels" => find::labels(engine, caller, &params).await,
         "metadata" => find::metadata(engine, caller, &params).await,
-        "targets" => Ok(envelope_text(&status::targets(engine, &params))),
         "status/buildinfo" => Ok(envelope_text(&status::build())),
         "status/runtimeinfo" => Ok(envelope_text(&status::runtime(engine))),
         "status/flags" => Ok(envelope_text(&serde_json::json!({}))),

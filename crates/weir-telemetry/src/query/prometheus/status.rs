@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir_signal::{METRIC_NAME, ReadError, SeriesSelect, SeriesSource};
 
-use super::error::ApiError;
 use super::envelope_text;
+use super::error::ApiError;
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::query::params::Params;
@@ -40,25 +40,20 @@ pub(super) fn runtime(engine: &Engine) -> Value {
     })
 }
 
-pub(super) fn targets(engine: &Engine, params: &Params) -> Value {
-    let state = params.get("state").unwrap_or("any");
-    let targets = engine.targets();
-    let shown = |wanted: &str| state == "any" || state == wanted;
-    let active: Vec<Value> = if shown("active") { targets.active() } else { Vec::new() };
-    let dropped: Vec<Value> = if shown("dropped") { targets.dropped() } else { Vec::new() };
-    json!({ "activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": targets.dropped_counts() })
-}
-
 /// How many series there are, by name, by label, by pair: from the labels of the series of the last hour.
-pub(super) async fn tsdb(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn tsdb(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    params: &Params,
+) -> Result<Vec<u8>, ApiError> {
     let limit = params.number::<usize>("limit").map_err(ApiError::bad_data)?.unwrap_or(10).min(10_000);
-    let to_ms = engine.now_ms();
+    let to_ms = crate::engine::now_ms();
     let select = SeriesSelect { from_ms: to_ms - 3_600_000, to_ms, ..SeriesSelect::default() };
     let scope = engine.scope(caller);
-    let series =
-        engine.query(scope, None, move |engine, scope| engine.store().series(scope, &select)).await.map_err(
-            |end: crate::engine::QueryEnd<ReadError>| ApiError::from(end),
-        )?;
+    let series = engine
+        .query(scope, None, move |engine, scope| engine.store().series(scope, &select))
+        .await
+        .map_err(|end: crate::engine::QueryEnd<ReadError>| ApiError::from(end))?;
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     let mut values: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
     let mut pairs: BTreeMap<(&str, &str), usize> = BTreeMap::new();

@@ -166,7 +166,8 @@ mod tests {
         );
         let mut points = Points::default();
         points.push(1000, 1.0, 0);
-        let histogram = Histogram { count: 2.0, sum: 3.0, zero_count: 2.0, zero_threshold: 0.5, ..Histogram::default() };
+        let histogram =
+            Histogram { count: 2.0, sum: 3.0, zero_count: 2.0, zero_threshold: 0.5, ..Histogram::default() };
         points.push_histogram(2000, Arc::new(histogram), 0);
         check(
             Value::Matrix(vec![Series { labels: Labels::empty(), points }]),

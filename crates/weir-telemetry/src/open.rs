@@ -1,0 +1,100 @@
+//! From what was configured to an open store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use weir_model::Telemetry;
+use weir_store::{Clock, OpenError, RealDisk, Recovery, Retention, Settings, Store, TenantSettings};
+
+use crate::engine::now_ms;
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreOpenError {
+    /// There is no place for it.
+    #[error("there is no home directory for the store: set `store.path`")]
+    NoPlace,
+    /// The folder cannot be made or read.
+    #[error("the store {}: {error}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// What is in it cannot be opened.
+    #[error("the store {}: {error}", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: OpenError,
+    },
+}
+
+/// Opens the store that was configured, for reading and writing. Only its owner may read what is in it.
+pub fn open(telemetry: &Telemetry) -> Result<(Store, Recovery, PathBuf), StoreOpenError> {
+    let path = folder(telemetry)?;
+    let disk = make(&path)
+        .and_then(|()| RealDisk::new(&path))
+        .map_err(|error| StoreOpenError::Folder { path: path.clone(), error })?;
+    let (store, recovery) = Store::open(Arc::new(disk), settings(telemetry), clock())
+        .map_err(|error| StoreOpenError::Open { path: path.clone(), error })?;
+    Ok((store, recovery, path))
+}
+
+/// Opens the store in a folder for reading only, also while another process writes it.
+pub fn open_read_only(path: &Path, telemetry: &Telemetry) -> Result<(Store, Recovery), StoreOpenError> {
+    let disk =
+        RealDisk::existing(path).map_err(|error| StoreOpenError::Folder { path: path.to_owned(), error })?;
+    Store::open_read_only(Arc::new(disk), settings(telemetry), clock())
+        .map_err(|error| StoreOpenError::Open { path: path.to_owned(), error })
+}
+
+/// The folder that is meant: the one that was configured, or the usual one, `/var/lib/weir/store` for root and below the
+/// user's state directory for others.
+pub fn folder(telemetry: &Telemetry) -> Result<PathBuf, StoreOpenError> {
+    if let Some(path) = &telemetry.path {
+        return Ok(path.clone());
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = variable("HOME");
+    // Root's home is no place for a service's data.
+    if home.as_deref().is_none_or(|home| home == Path::new("/root")) {
+        return Ok(PathBuf::from("/var/lib/weir/store"));
+    }
+    let state = variable("XDG_STATE_HOME").or_else(|| home.map(|home| home.join(".local/state")));
+    state.map(|state| state.join("weir/store")).ok_or(StoreOpenError::NoPlace)
+}
+
+fn make(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn clock() -> Clock {
+    Arc::new(now_ms)
+}
+
+/// The store's own settings.
+fn settings(telemetry: &Telemetry) -> Settings {
+    let keep = |retention: &weir_model::Retention| Retention {
+        time_ms: retention.time.as_millis() as i64,
+        bytes_max: retention.size_bytes,
+    };
+    let limits = &telemetry.limits;
+    Settings {
+        ahead_ms: limits.ahead.as_millis() as i64,
+        labels_max: limits.labels as usize,
+        label_bytes_max: limits.label_bytes as usize,
+        line_bytes_max: limits.line_bytes as usize,
+        tenant: TenantSettings {
+            series_max: limits.series,
+            streams_max: limits.streams,
+            metrics: keep(&telemetry.metrics),
+            logs: keep(&telemetry.logs),
+            spans: keep(&telemetry.traces),
+        },
+        ..Settings::default()
+    }
+}

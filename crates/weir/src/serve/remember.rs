@@ -1,0 +1,53 @@
+//! The store beside the gateway, or alone: opened, its doors open, closed in good order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use weir_model::Telemetry;
+use weir_telemetry::Server;
+
+/// A store that takes and answers.
+pub(crate) struct Remembering {
+    store: weir_store::Store,
+    server: Server,
+    folder: PathBuf,
+}
+
+impl Remembering {
+    /// Opens the store and its doors on the runtime of the caller.
+    pub(crate) async fn start(telemetry: &Arc<Telemetry>) -> anyhow::Result<Self> {
+        let opening = telemetry.clone();
+        let (store, recovery, folder) =
+            tokio::task::spawn_blocking(move || weir_telemetry::open(&opening)).await??;
+        if recovery.is_clean() {
+            tracing::debug!(folder = %folder.display(), "the store is open");
+        } else {
+            tracing::error!(folder = %folder.display(), "the store is open, but not whole: {recovery:?}");
+        }
+        let server = Server::start(store.clone(), telemetry.clone()).await?;
+        Ok(Self { store, server, folder })
+    }
+
+    /// Where everything is kept.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Its doors.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Lets requests end, and writes what is in memory.
+    pub(crate) async fn stop(self) {
+        let Self { store, server, .. } = self;
+        server.stop().await;
+        match tokio::task::spawn_blocking(move || store.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store's memory could not be written; its log has it")
+            }
+            Err(error) => tracing::error!(%error, "closing the store panicked"),
+        }
+    }
+}

@@ -33,6 +33,8 @@ mod quantile;
 mod range;
 mod result;
 mod selector;
+#[cfg(test)]
+mod tests;
 
 use weir_signal::{Scope, SeriesSource};
 

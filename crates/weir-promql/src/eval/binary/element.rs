@@ -51,12 +51,12 @@ pub(super) fn compare(op: BinaryOp) -> Option<fn(f64, f64) -> bool> {
 
 /// What came of two samples.
 pub(super) enum Outcome {
-    /// A sample.
-    Keep(Cell),
+    /// A sample, and what there is to remark about it.
+    Keep(Cell, Option<Annotation>),
     /// A comparison that does not hold.
     Drop,
-    /// These samples cannot be joined, which is remarked.
-    Incompatible,
+    /// These samples cannot be joined, and why.
+    Incompatible(Annotation),
 }
 
 impl Operator<'_> {
@@ -75,10 +75,10 @@ impl Operator<'_> {
 
     fn floats(&self, a: f64, b: f64) -> Outcome {
         if let Some(calculate) = calculate(self.op) {
-            return Outcome::Keep(Cell::Float(calculate(a, b)));
+            return Outcome::Keep(Cell::Float(calculate(a, b)), None);
         }
         match compare(self.op) {
-            Some(compare) if compare(a, b) => Outcome::Keep(Cell::Float(a)),
+            Some(compare) if compare(a, b) => Outcome::Keep(Cell::Float(a), None),
             Some(_) => Outcome::Drop,
             None => self.incompatible("float", "float"),
         }
@@ -91,11 +91,11 @@ impl Operator<'_> {
             BinaryOp::Div => changed(a, |a| a.div(b)),
             BinaryOp::TrimUpper => {
                 Arc::make_mut(&mut a).trim_upper(b);
-                Outcome::Keep(Cell::Histogram(a))
+                Outcome::Keep(Cell::Histogram(a), None)
             }
             BinaryOp::TrimLower => {
                 Arc::make_mut(&mut a).trim_lower(b);
-                Outcome::Keep(Cell::Histogram(a))
+                Outcome::Keep(Cell::Histogram(a), None)
             }
             _ => self.incompatible("histogram", "float"),
         }
@@ -107,7 +107,7 @@ impl Operator<'_> {
             BinaryOp::Sub => HistogramOperation::Sub,
             BinaryOp::Equal | BinaryOp::NotEqual => {
                 let holds = a.same_as(b) == (self.op == BinaryOp::Equal);
-                return if holds { Outcome::Keep(Cell::Histogram(a)) } else { Outcome::Drop };
+                return if holds { Outcome::Keep(Cell::Histogram(a), None) } else { Outcome::Drop };
             }
             _ => return self.incompatible("histogram", "histogram"),
         };
@@ -121,25 +121,22 @@ impl Operator<'_> {
         }
         own.compact();
         match joined {
-            Ok(Joined { hints_collide, bounds_reconciled }) => {
-                if hints_collide {
-                    self.context.annotate(Annotation::reset_collision(self.span, operation));
-                }
-                if bounds_reconciled {
-                    self.context.annotate(Annotation::mismatched_bounds(self.span, operation));
-                }
-                Outcome::Keep(Cell::Histogram(a))
+            // Prometheus drops these for their warning.
+            Ok(Joined { hints_collide: true, .. }) => {
+                Outcome::Incompatible(Annotation::reset_collision(self.span, operation))
+            }
+            Ok(Joined { bounds_reconciled, .. }) => {
+                let remark = bounds_reconciled.then(|| Annotation::mismatched_bounds(self.span, operation));
+                Outcome::Keep(Cell::Histogram(a), remark)
             }
             Err(MixedSchemas) => {
-                self.context.annotate(Annotation::incompatible_buckets(self.span, self.op.as_str()));
-                Outcome::Incompatible
+                Outcome::Incompatible(Annotation::incompatible_buckets(self.span, self.op.as_str()))
             }
         }
     }
 
     fn incompatible(&self, left: &str, right: &str) -> Outcome {
-        self.context.annotate(Annotation::incompatible_types(self.span, left, self.op.as_str(), right));
-        Outcome::Incompatible
+        Outcome::Incompatible(Annotation::incompatible_types(self.span, left, self.op.as_str(), right))
     }
 }
 
@@ -147,5 +144,5 @@ fn changed(mut histogram: Arc<Histogram>, change: impl FnOnce(&mut Histogram)) -
     let own = Arc::make_mut(&mut histogram);
     change(own);
     own.compact();
-    Outcome::Keep(Cell::Histogram(histogram))
+    Outcome::Keep(Cell::Histogram(histogram), None)
 }

@@ -1,12 +1,13 @@
 //! Operators between the series of two vectors that belong together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use weir_signal::{Labels, LabelsBuilder, METRIC_NAME};
 
 use super::Operator;
 use super::element::{Outcome, calculate, compare};
 use crate::ast::{Cardinality, Matching};
+use crate::eval::annotation::Annotation;
 use crate::eval::column::{Cell, Column, braced, without_metadata};
 use crate::eval::error::EvalError;
 use crate::eval::mask::Mask;
@@ -61,16 +62,31 @@ pub(super) fn combine(
         active: active(many, one, matching, len),
         len,
     };
-    let mut error = FirstError::default();
-    let mut results = Vec::new();
+    let mut made = Made::default();
     for group in pairing.groups() {
-        pairing.join(&group, &mut results, &mut error);
+        pairing.join(&group, &mut made);
     }
-    match error.0 {
+    for (_, remark) in made.remarks.into_values() {
+        operator.context.annotate(remark);
+    }
+    match made.error.0 {
         Some((_, error)) => Err(error),
-        None => Ok(results),
+        None => Ok(made.results),
     }
 }
+
+/// What came of the groups so far.
+#[derive(Default)]
+struct Made {
+    results: Vec<Column>,
+    error: FirstError,
+    /// The last remark of each step, and of which pair it is: Prometheus keeps no more.
+    remarks: BTreeMap<usize, (Rank, Annotation)>,
+}
+
+/// The order in which Prometheus looks at pairs: for all series of the side of many, then for those of the other side that
+/// found none.
+type Rank = (u8, usize);
 
 /// The steps at which anything can be joined: both sides have something, or what is missing is filled in.
 fn active(many: &[Column], one: &[Column], matching: &Matching, len: usize) -> Mask {
@@ -125,14 +141,14 @@ impl Pairing<'_> {
         groups
     }
 
-    fn join(&self, group: &Group, results: &mut Vec<Column>, error: &mut FirstError) {
+    fn join(&self, group: &Group, made: &mut Made) {
         let mut one_present = Mask::none(self.len);
         for (at, &place) in group.one.iter().enumerate() {
             let column = &self.one[place];
             if let Some(step) = first_of_three(&one_present, &column.present, &self.active) {
                 let twin = group.one[..at].iter().find(|&&other| self.one[other].present.get(step));
                 let twin = twin.map_or(place, |&twin| twin);
-                error.note(Some(step), 0, || self.duplicate(&self.one[twin].labels, &column.labels));
+                made.error.note(Some(step), 0, || self.duplicate(&self.one[twin].labels, &column.labels));
             }
             one_present.or(&column.present);
         }
@@ -143,15 +159,16 @@ impl Pairing<'_> {
                 let one = &self.one[other];
                 let mut steps = many.present.clone();
                 steps.and(&one.present);
-                let result = self.pair(&Side::Series(many), &Side::Series(one), &steps);
-                self.add(result, &mut matched, results, error);
+                let result = self.pair((0, place), &Side::Series(many), &Side::Series(one), &steps, made);
+                self.add(result, &mut matched, made);
             }
             if let Some(fill) = self.fill_one {
                 let mut steps = many.present.clone();
                 steps.and_not(&one_present);
                 let labels = signature(self.matching, &many.labels);
-                let result = self.pair(&Side::Series(many), &Side::Fill(labels, fill), &steps);
-                self.add(result, &mut matched, results, error);
+                let one = Side::Fill(labels, fill);
+                let result = self.pair((0, place), &Side::Series(many), &one, &steps, made);
+                self.add(result, &mut matched, made);
             }
         }
         let Some(fill) = self.fill_many else { return };
@@ -161,21 +178,16 @@ impl Pairing<'_> {
             let mut steps = one.present.clone();
             steps.and_not(&any_matched);
             let labels = signature(self.matching, &one.labels);
-            let result = self.pair(&Side::Fill(labels, fill), &Side::Series(one), &steps);
-            self.add(result, &mut matched, results, error);
+            let many = Side::Fill(labels, fill);
+            let result = self.pair((1, place), &many, &Side::Series(one), &steps, made);
+            self.add(result, &mut matched, made);
         }
     }
 
-    fn add(
-        &self,
-        result: Option<(Column, Mask)>,
-        matched: &mut Matched,
-        results: &mut Vec<Column>,
-        error: &mut FirstError,
-    ) {
+    fn add(&self, result: Option<(Column, Mask)>, matched: &mut Matched, made: &mut Made) {
         let Some((column, joined)) = result else { return };
         let before = matched.before(&column.labels);
-        error.note(before.first_common(&joined), 1, || {
+        made.error.note(before.first_common(&joined), 1, || {
             EvalError::query(if self.matching.cardinality == Cardinality::OneToOne {
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
             } else {
@@ -185,12 +197,19 @@ impl Pairing<'_> {
         before.or(&joined);
         matched.any.or(&joined);
         if !column.is_empty() {
-            results.push(column);
+            made.results.push(column);
         }
     }
 
     /// The samples of two sides at `steps`, and the steps at which they could be joined. `None` where there is no step.
-    fn pair(&self, many: &Side<'_>, one: &Side<'_>, steps: &Mask) -> Option<(Column, Mask)> {
+    fn pair(
+        &self,
+        rank: Rank,
+        many: &Side<'_>,
+        one: &Side<'_>,
+        steps: &Mask,
+        made: &mut Made,
+    ) -> Option<(Column, Mask)> {
         if steps.is_empty() {
             return None;
         }
@@ -207,12 +226,30 @@ impl Pairing<'_> {
         }
         for step in steps.steps() {
             let (Some(a), Some(b)) = (left.cell(step), right.cell(step)) else { continue };
-            match self.operator.join(a, b) {
-                Outcome::Incompatible => joined.unset(step),
-                Outcome::Keep(_) if self.operator.returns_bool => column.set(step, 1.0),
-                Outcome::Drop if self.operator.returns_bool => column.set(step, 0.0),
-                Outcome::Keep(cell) => column.set_cell(step, cell),
-                Outcome::Drop => {}
+            let remark = match self.operator.join(a, b) {
+                Outcome::Incompatible(remark) => {
+                    joined.unset(step);
+                    Some(remark)
+                }
+                Outcome::Keep(_, remark) if self.operator.returns_bool => {
+                    column.set(step, 1.0);
+                    remark
+                }
+                Outcome::Keep(cell, remark) => {
+                    column.set_cell(step, cell);
+                    remark
+                }
+                Outcome::Drop => {
+                    if self.operator.returns_bool {
+                        column.set(step, 0.0);
+                    }
+                    None
+                }
+            };
+            if let Some(remark) = remark
+                && made.remarks.get(&step).is_none_or(|(last, _)| *last <= rank)
+            {
+                made.remarks.insert(step, (rank, remark));
             }
         }
         Some((column, joined))

@@ -111,11 +111,12 @@ impl WithScalar<'_> {
             };
             let is_comparison = self.operator.op.is_comparison();
             match outcome {
-                Outcome::Keep(_) if self.operator.returns_bool => column.set(step, 1.0),
+                Outcome::Keep(..) if self.operator.returns_bool => column.set(step, 1.0),
                 Outcome::Drop if self.operator.returns_bool => column.set(step, 0.0),
-                Outcome::Keep(_) if is_comparison => column.set_cell(step, cell),
-                Outcome::Keep(found) => column.set_cell(step, found),
-                Outcome::Drop | Outcome::Incompatible => {}
+                Outcome::Keep(..) if is_comparison => column.set_cell(step, cell),
+                Outcome::Keep(found, _) => column.set_cell(step, found),
+                Outcome::Drop => {}
+                Outcome::Incompatible(remark) => self.operator.context.annotate(remark),
             }
         }
     }

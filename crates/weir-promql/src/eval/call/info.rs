@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weir_signal::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, SeriesHints, SeriesSelect};
 
 use super::{Call, Column, Context, EvalError, Expr, Grid, Vector};
-use crate::eval::column::braced;
+use crate::eval::column::{braced, is_metadata_label};
 use crate::eval::mask::Mask;
 use crate::eval::selector::{Aspect, Shift, series as read_series};
 
@@ -222,7 +222,7 @@ fn newest(columns: &[Column], step: usize) -> Option<usize> {
 fn with_labels(labels: &Labels, infos: &[&Labels], wanted: &[Matcher]) -> Result<Labels, EvalError> {
     let mut builder = LabelsBuilder::from(labels);
     for info in infos {
-        for (name, value) in info.iter().filter(|&(name, _)| name != METRIC_NAME) {
+        for (name, value) in info.iter().filter(|&(name, _)| !is_metadata_label(name)) {
             if !wanted.is_empty() && !wanted.iter().any(|matcher| matcher.name() == name) {
                 continue;
             }

@@ -138,7 +138,7 @@ fn floats(call: &RangeCall<'_>, kind: Kind, samples: View<'_, f64>, out: &mut Co
     let mut next_fall = 0;
     let per_seconds = kind.is_rate.then(|| seconds(call.windows.range_ms));
     let mut kept: Option<(Layout, Extrapolation)> = None;
-    call.windows.slide(samples.times, |step, range| {
+    call.windows.slide(samples.times, |step, range, end| {
         if range.len() < 2 {
             return;
         }
@@ -151,8 +151,8 @@ fn floats(call: &RangeCall<'_>, kind: Kind, samples: View<'_, f64>, out: &mut Co
             change += values[at - 1];
         }
         let layout = Layout {
-            to_first: samples.times[first] - call.windows.start(step),
-            from_last: call.windows.end(step) - samples.times[last],
+            to_first: samples.times[first] - (end - call.windows.range_ms),
+            from_last: end - samples.times[last],
             sampled: samples.times[last] - samples.times[first],
             distances: last - first,
         };

@@ -48,12 +48,14 @@ impl Windows {
         }
     }
 
-    /// Calls `each` with every step and the places of its samples among `times`.
+    /// Calls `each` with every step, the places of its samples among `times`, and the time they are not later than.
     #[inline]
-    pub(in crate::eval) fn slide(&self, times: &[i64], mut each: impl FnMut(usize, Range<usize>)) {
+    pub(in crate::eval) fn slide(&self, times: &[i64], mut each: impl FnMut(usize, Range<usize>, i64)) {
         let (mut from, mut to) = (0, 0);
+        let (mut after, mut until) = self.bounds(0);
+        // What is pinned to a time stays where it is.
+        let step_ms = if self.shift.at.is_some() { 0 } else { self.grid.step_ms() };
         for step in 0..self.grid.len() {
-            let (after, until) = self.bounds(step);
             while from < times.len() && times[from] <= after {
                 from += 1;
             }
@@ -61,7 +63,9 @@ impl Windows {
             while to < times.len() && times[to] <= until {
                 to += 1;
             }
-            each(step, from..to);
+            each(step, from..to, until);
+            after = after.saturating_add(step_ms);
+            until = until.saturating_add(step_ms);
         }
     }
 
@@ -69,7 +73,7 @@ impl Windows {
     pub(in crate::eval) fn each(&self, samples: &Samples, mut each: impl FnMut(usize, Window<'_>)) {
         let (floats, histograms) = (samples.floats.view(), samples.histograms.view());
         if histograms.is_empty() {
-            self.slide(floats.times, |step, range| {
+            self.slide(floats.times, |step, range, _| {
                 if !range.is_empty() {
                     each(step, Window { floats: floats.slice(range), histograms });
                 }
@@ -77,8 +81,8 @@ impl Windows {
             return;
         }
         let mut ranges = Vec::with_capacity(self.grid.len());
-        self.slide(floats.times, |_, range| ranges.push(range));
-        self.slide(histograms.times, |step, range| {
+        self.slide(floats.times, |_, range, _| ranges.push(range));
+        self.slide(histograms.times, |step, range, _| {
             let window =
                 Window { floats: floats.slice(ranges[step].clone()), histograms: histograms.slice(range) };
             if !window.floats.is_empty() || !window.histograms.is_empty() {

@@ -11,8 +11,12 @@
 mod breed;
 mod chunk;
 mod config;
+mod exposition;
 mod head;
+mod log_segment;
+mod loki_push;
 mod promql;
+mod remote_write;
 mod router;
 
 use std::collections::HashSet;
@@ -34,7 +38,17 @@ struct Target {
     run: fn(&[u8]) -> u64,
 }
 
-const TARGETS: &[Target] = &[head::TARGET, chunk::TARGET, config::TARGET, promql::TARGET, router::TARGET];
+const TARGETS: &[Target] = &[
+    head::TARGET,
+    chunk::TARGET,
+    config::TARGET,
+    log_segment::TARGET,
+    promql::TARGET,
+    router::TARGET,
+    exposition::TARGET,
+    remote_write::TARGET,
+    loki_push::TARGET,
+];
 /// An input of at most [`INPUT_BYTES_MAX`] that takes longer is a failure.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(1);
 const INPUT_BYTES_MAX: usize = 8 * 1024;
@@ -91,6 +105,12 @@ fn seeds(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
     paths.iter().map(|path| Ok(fs::read(path)?)).collect()
+}
+
+/// What a message says at its end, without the places and names in it, which are not outcomes of their own.
+fn kind(message: &str) -> String {
+    let words = message.rsplit('`').next().unwrap_or_default();
+    words.chars().filter(|character| !character.is_ascii_digit()).collect()
 }
 
 fn attempt(target: &Target, input: &[u8], folder: &Path, seed: u64) -> Result<u64> {

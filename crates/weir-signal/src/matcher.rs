@@ -5,6 +5,7 @@ use std::fmt;
 use regex::Regex;
 
 use crate::labels::Labels;
+use crate::re2::re2_whole;
 
 /// How a label is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,32 +53,17 @@ pub struct Matcher {
     regex: Option<Regex>,
 }
 
-/// What a compiled pattern may take, in bytes: a bound against hostile queries.
-const REGEX_BYTES_MAX: usize = 1 << 20;
-
 impl Matcher {
     /// # Errors
     /// A pattern that is no regular expression, or one that compiles to more than 1 MiB.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
-        let regex = match op {
-            MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                regex::RegexBuilder::new(&format!("^(?s:{value})$"))
-                    .size_limit(REGEX_BYTES_MAX)
-                    .build()
-                    .map_err(|error| MatcherError {
-                        label: name.to_owned(),
-                        pattern: value.to_owned(),
-                        reason: error
-                            .to_string()
-                            .lines()
-                            .last()
-                            .unwrap_or_default()
-                            .trim_start_matches("error: ")
-                            .to_owned(),
-                    })?,
-            ),
-        };
+        let regex =
+            match op {
+                MatchOp::Equal | MatchOp::NotEqual => None,
+                MatchOp::Regex | MatchOp::NotRegex => Some(re2_whole(value).map_err(|reason| {
+                    MatcherError { label: name.to_owned(), pattern: value.to_owned(), reason }
+                })?),
+            };
         Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn load(load: &Load, into: &mut MemorySeries) -> Result<(), String> {
             let start_ms = series.starts.get(i).copied().flatten().map_or(0, |after| time_ms + after);
             match &value.histogram {
                 Some(histogram) => {
-                    into.push_histogram(&series.labels, time_ms, Arc::clone(histogram), start_ms)
+                    into.push_histogram(&series.labels, time_ms, Arc::clone(histogram), start_ms);
                 }
                 None => into.push(&series.labels, time_ms, value.value, start_ms),
             }

@@ -5,6 +5,10 @@
 //! does, and if something listed does not.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(
+    clippy::float_cmp,
+    reason = "what may differ is compared with a tolerance, all else has to be the same"
+)]
 
 mod compare;
 mod load;
@@ -15,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use run::Names;
 use script::{Command, Script};
 
 /// Evaluations in all files: 2,213 that begin a line, and an indented one.
@@ -69,7 +74,7 @@ fn folder() -> Option<PathBuf> {
         return Some(folder);
     }
     assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    println!("not run: {} is missing", folder.display());
+    eprintln!("not run: {} is missing", folder.display());
     None
 }
 
@@ -78,7 +83,7 @@ fn check(file: &str) {
     let Some(folder) = folder() else { return };
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
     let script = Script::parse(&text).unwrap_or_else(|error| panic!("{file}:{error}"));
-    let failures: BTreeMap<usize, String> = run::run(&script).into_iter().collect();
+    let failures: BTreeMap<usize, String> = run::run(&script, Names::AtTheEnd).into_iter().collect();
     let known: BTreeMap<usize, &str> =
         KNOWN_FAILURES.iter().filter(|known| known.0 == file).map(|&(_, line, why)| (line, why)).collect();
     let mut report = String::new();
@@ -97,7 +102,7 @@ fn every_evaluation_is_run() {
     let mut found: Vec<String> = std::fs::read_dir(folder.clone())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".test"))
+        .filter(|name| name.strip_suffix(".test").is_some())
         .collect();
     found.sort();
     assert_eq!(found, FILES);
@@ -107,4 +112,12 @@ fn every_evaluation_is_run() {
         script.commands.iter().filter(|command| matches!(command, Command::Eval(_))).count()
     };
     assert_eq!(FILES.iter().map(count).sum::<usize>(), EVALUATIONS);
+}
+
+#[test]
+fn what_prometheus_does_not_test() {
+    let script = Script::parse(include_str!("own.test")).unwrap();
+    for names in [Names::AtOnce, Names::AtTheEnd] {
+        assert_eq!(run::run(&script, names), [], "names dropped {names:?}");
+    }
 }

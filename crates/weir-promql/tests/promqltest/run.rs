@@ -31,17 +31,26 @@ const TIMELY: &[&str] = &[
     "year",
 ];
 
+/// When names that no longer fit go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Names {
+    /// With the function that makes something else of a series, as is usual.
+    AtOnce,
+    /// At the end of the evaluation, as Prometheus runs its tests.
+    AtTheEnd,
+}
+
 /// Runs a file; answers the lines of what failed, and how.
-pub(crate) fn run(script: &Script) -> Vec<(usize, String)> {
-    let mut series = MemorySeries::new();
+pub(crate) fn run(script: &Script, names: Names) -> Vec<(usize, String)> {
+    let mut source = Source { series: MemorySeries::new(), names };
     let mut failures = Vec::new();
     for command in &script.commands {
         match command {
-            Command::Clear => series = MemorySeries::new(),
-            Command::Load(loaded) => load(loaded, &mut series).unwrap(),
+            Command::Clear => source.series = MemorySeries::new(),
+            Command::Load(loaded) => load(loaded, &mut source.series).unwrap(),
             Command::Eval(eval) => {
                 let checked =
-                    if eval.is_range { over_range(eval, &series) } else { at_instant(eval, &series) };
+                    if eval.is_range { over_range(eval, &source) } else { at_instant(eval, &source) };
                 failures.extend(checked.err().map(|failure| (eval.line, failure)));
             }
         }
@@ -49,11 +58,17 @@ pub(crate) fn run(script: &Script) -> Vec<(usize, String)> {
     failures
 }
 
-fn over_range(eval: &Eval, series: &MemorySeries) -> Result<(), String> {
+/// What is asked.
+struct Source {
+    series: MemorySeries,
+    names: Names,
+}
+
+fn over_range(eval: &Eval, source: &Source) -> Result<(), String> {
     let expr = parse(&eval.expr, &Options::ALL).map_err(|error| format!("{}: {error}", eval.expr))?;
     let query = Query::range(expr, &eval.expr, eval.start_ms, eval.end_ms, eval.step_ms);
     let Some(answer) =
-        answered(eval, ask(query, series)).map_err(|error| format!("{}: {error}", eval.expr))?
+        answered(eval, ask(query, source)).map_err(|error| format!("{}: {error}", eval.expr))?
     else {
         return Ok(());
     };
@@ -63,12 +78,12 @@ fn over_range(eval: &Eval, series: &MemorySeries) -> Result<(), String> {
 
 /// At the time that the file says; then with every selector pinned to it, which has to give the same answer at any time; and
 /// each of these once more in the middle of a range.
-fn at_instant(eval: &Eval, series: &MemorySeries) -> Result<(), String> {
+fn at_instant(eval: &Eval, source: &Source) -> Result<(), String> {
     let expr = parse(&eval.expr, &Options::ALL).map_err(|error| format!("{}: {error}", eval.expr))?;
     let time_ms = eval.end_ms;
     let mut pinned = expr;
     let is_timely = !pin(&mut pinned, time_ms, false);
-    once(eval, series, &eval.expr, time_ms)?;
+    once(eval, source, &eval.expr, time_ms)?;
     if is_timely {
         return Ok(());
     }
@@ -77,14 +92,14 @@ fn at_instant(eval: &Eval, series: &MemorySeries) -> Result<(), String> {
         0 => vec![-1000, 0, 1000],
         _ => vec![-10 * time_ms, 0, time_ms / 5, time_ms, 10 * time_ms],
     };
-    other_times.into_iter().try_for_each(|time_ms| once(eval, series, &text, time_ms))
+    other_times.into_iter().try_for_each(|time_ms| once(eval, source, &text, time_ms))
 }
 
-fn once(eval: &Eval, series: &MemorySeries, text: &str, time_ms: i64) -> Result<(), String> {
+fn once(eval: &Eval, source: &Source, text: &str, time_ms: i64) -> Result<(), String> {
     let at = |error: String| format!("{text} at {time_ms} ms: {error}");
     let expr = parse(text, &Options::ALL).map_err(|error| at(error.to_string()))?;
     let Some(answer) =
-        answered(eval, ask(Query::instant(expr.clone(), text, time_ms), series)).map_err(at)?
+        answered(eval, ask(Query::instant(expr.clone(), text, time_ms), source)).map_err(at)?
     else {
         return Ok(());
     };
@@ -95,7 +110,7 @@ fn once(eval: &Eval, series: &MemorySeries, text: &str, time_ms: i64) -> Result<
     }
     let at = |error: String| format!("{text} at {time_ms} ms, in a range: {error}");
     let range = Query::range(expr, text, time_ms - MINUTE_MS, time_ms + MINUTE_MS, MINUTE_MS);
-    let ranged = ask(range, series).map_err(|error| at(error.to_string()))?;
+    let ranged = ask(range, source).map_err(|error| at(error.to_string()))?;
     if eval.ordered {
         return Ok(());
     }
@@ -119,11 +134,11 @@ fn once(eval: &Eval, series: &MemorySeries, text: &str, time_ms: i64) -> Result<
     check_value(eval, &value).map_err(at)
 }
 
-fn ask(mut query: Query, series: &MemorySeries) -> Result<Answer, EvalError> {
-    query.options.delayed_name_removal = true;
+fn ask(mut query: Query, source: &Source) -> Result<Answer, EvalError> {
+    query.options.delayed_name_removal = matches!(source.names, Names::AtTheEnd);
     query.options.start_timestamps = true;
     let scope = Scope::new(Tenant::default(), Limits::default());
-    evaluate(&query, series, &NoExternal, &scope)
+    evaluate(&query, &source.series, &NoExternal, &scope)
 }
 
 /// The answer, or `None` where the query failed as it had to.

@@ -266,10 +266,6 @@ impl Directory {
         Ok(found)
     }
 
-    pub(super) fn series(&self) -> u32 {
-        self.series
-    }
-
     pub(super) fn verify(&self, index: &Index, damages: &mut Vec<ReadError>) {
         for page in 0..self.pages.len() {
             let range = self.page_starts[page]..self.page_starts[page + 1];

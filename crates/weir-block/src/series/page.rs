@@ -33,9 +33,9 @@ pub(crate) const PAGE_ROWS_MAX: usize = 2048;
 const LIGHT_BYTES_MAX: usize = 64 << 20;
 
 /// How many blocks of one column of times are compared with the next one.
-const ALIKE_MAX: usize = 8;
+const ALIKE_MAX: usize = 16;
 /// A block is like one that is like one: so long a chain has to be followed when one is read.
-const LIKE_DEPTH_MAX: usize = 3;
+const LIKE_DEPTH_MAX: usize = 6;
 
 const CODEC_BITS: u8 = 0x1f;
 const HAS_EXTRAS: u8 = 0x40;
@@ -99,7 +99,7 @@ impl PageWriter {
     /// Adds a block: the samples of `range`, whose times are column `times`.
     pub(crate) fn push(&mut self, series: u32, times: u32, samples: &Samples, range: Range<usize>) {
         let (light, dense) = (self.light.len(), self.dense.len());
-        let codec = self.encoder.encode(&samples.values[range.clone()], &mut self.light, &mut self.dense);
+        let codec = self.values(times, &samples.values[range.clone()]);
         let mut head = codec.as_u8();
         debug_assert!(head & !CODEC_BITS == 0);
         match self.last_series {
@@ -200,6 +200,8 @@ pub(crate) struct PageReader {
     dense: Vec<u8>,
     rows: Vec<Row>,
     numbers: Vec<i64>,
+    /// Numbers of blocks that were read, the oldest first.
+    kept: VecDeque<Kept>,
 }
 
 impl PageReader {
@@ -207,6 +209,7 @@ impl PageReader {
     pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Damage> {
         let Self { unpacker, column, times, light, dense, rows, .. } = self;
         rows.clear();
+        self.kept.clear();
         times.clear();
         let mut cursor = Cursor::new(body);
         let first_series = cursor.length(u32::MAX as usize)? as u32;
@@ -275,30 +278,33 @@ impl PageReader {
         values: &mut Vec<f64>,
     ) -> Result<Cursor<'_>, Damage> {
         debug_assert!(count <= ROW_SAMPLES_MAX);
-        let row = &self.rows[index];
-        let mut light = Cursor::new(&self.light[row.light.clone()]);
-        if matches!(row.codec, Codec::Like | Codec::LikeDense) {
+        let summed = if matches!(self.rows[index].codec, Codec::Like | Codec::LikeDense) {
             let mut numbers = std::mem::take(&mut self.numbers);
             numbers.clear();
-            let read = self.sum(index, count, 0, decoder, &mut numbers);
-            let read = read.and_then(|(scaled, at)| {
-                light.take(at)?;
-                values::Decoder::floats(scaled, &numbers, &mut light, values)
-            });
+            let summed = self.sum(index, count, 0, decoder, &mut numbers);
             self.numbers = numbers;
-            read?;
+            Some(summed?)
+        } else {
+            None
+        };
+        let row = &self.rows[index];
+        let mut light = Cursor::new(&self.light[row.light.clone()]);
+        if let Some((scaled, at)) = summed {
+            light.take(at)?;
+            values::Decoder::floats(scaled, &self.numbers, &mut light, values)?;
         } else {
             decoder.decode(row.codec, count, &mut light, &self.dense[row.dense.clone()], values)?;
         }
-        if !self.rows[index].has_extras {
+        if !row.has_extras {
             light.end()?;
         }
         Ok(light)
     }
 
     /// Appends the whole numbers of a block, those of the block that it is like added; and how many light bytes they took.
+    /// Blocks that others are like are often read next, and so their numbers are kept for a while.
     fn sum(
-        &self,
+        &mut self,
         index: usize,
         count: usize,
         depth: usize,
@@ -310,14 +316,40 @@ impl PageReader {
         let start = numbers.len();
         let scaled =
             decoder.numbers(row.codec, count, &mut light, &self.dense[row.dense.clone()], numbers)?;
+        let at = light.at();
         if let Some(distance) = scaled.like {
             let other = index.checked_sub(distance).filter(|_| distance > 0 && depth < LIKE_DEPTH_MAX);
             let other = other.ok_or(light.damage("a block is like one that is none"))?;
-            self.sum(other, count, depth + 1, decoder, numbers)?;
-            let (own, others) = numbers[start..].split_at_mut(count);
-            own.iter_mut().zip(others).for_each(|(own, other)| *own = own.wrapping_add(*other));
-            numbers.truncate(start + count);
+            let fits = |kept: &&Kept| kept.row == other && kept.numbers.len() == count;
+            if let Some(kept) = self.kept.iter().find(fits) {
+                add(&mut numbers[start..], &kept.numbers);
+            } else {
+                self.sum(other, count, depth + 1, decoder, numbers)?;
+                let (own, others) = numbers[start..].split_at_mut(count);
+                add(own, others);
+                numbers.truncate(start + count);
+            }
         }
-        Ok((scaled, light.at()))
+        let mut kept =
+            if self.kept.len() < KEPT_MAX { None } else { self.kept.pop_front() }.unwrap_or_default();
+        kept.row = index;
+        kept.numbers.clear();
+        kept.numbers.extend_from_slice(&numbers[start..]);
+        self.kept.push_back(kept);
+        Ok((scaled, at))
     }
 }
+
+fn add(own: &mut [i64], others: &[i64]) {
+    own.iter_mut().zip(others).for_each(|(own, other)| *own = own.wrapping_add(*other));
+}
+
+/// Whole numbers of a block.
+#[derive(Default)]
+struct Kept {
+    row: usize,
+    numbers: Vec<i64>,
+}
+
+/// How many blocks' numbers are kept.
+const KEPT_MAX: usize = 8;

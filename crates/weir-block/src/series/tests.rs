@@ -322,3 +322,23 @@ fn every_flipped_byte_and_every_cut_is_found() {
         assert!(!damages(&finished.index, &finished.data[..at]).is_empty(), "data cut to {at}");
     }
 }
+
+#[test]
+fn series_that_move_alike_are_small() {
+    let base = counters(1, 1440).remove(0).1;
+    let series: Series = (0..100)
+        .map(|index| {
+            let mut samples = base.clone();
+            for (at, value) in samples.values.iter_mut().enumerate() {
+                *value += (at / 300 * index) as f64;
+            }
+            let labels = Labels::from_pairs([("__name__", "a"), ("i", &format!("{index:04}"))]).unwrap();
+            (labels, samples)
+        })
+        .collect();
+    check(&series, Effort::Small);
+    let finished = write(&series, Effort::Small);
+    let one = write(&series[..1].to_vec(), Effort::Small).data.len();
+    let more = (finished.data.len() - one) / 99;
+    assert!(more < one / 10, "the first takes {one} bytes, each other one {more}");
+}

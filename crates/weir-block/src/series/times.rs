@@ -165,10 +165,6 @@ impl TimesWriter {
         self.page_times = 0;
         Some(TimesPage { first, body })
     }
-
-    pub(crate) fn count(&self) -> u32 {
-        self.next
-    }
 }
 
 fn hash(times: &[i64]) -> u64 {

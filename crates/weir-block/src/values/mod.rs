@@ -18,6 +18,8 @@ mod estimate;
 mod floats;
 pub mod integers;
 
+use std::ops::Range;
+
 use estimate::Estimate;
 
 use crate::frame::Damage;
@@ -102,6 +104,8 @@ impl Codec {
 const EXCEPTIONS: u8 = 0x10;
 /// A column is written like another one where that takes less than this part of its own bytes, as estimated.
 const LIKE_GAIN: f64 = 0.9;
+/// How many steps are compared first.
+const PEER_STEPS: usize = 256;
 /// With fewer floats, describing bins costs more than they spare.
 const FLOATS_ENTROPY_MIN: usize = 48;
 
@@ -206,26 +210,34 @@ impl Encoder {
         &self.numbers
     }
 
+    /// The peer that leaves least, where that is much less than what the column needs by itself.
     fn best_peer(&self, scale: u8, peers: &[Peer<'_>]) -> Option<usize> {
-        let fits = |peer: &Peer<'_>| peer.scale == scale && peer.numbers.len() == self.numbers.len();
-        if !peers.iter().any(fits) {
-            return None;
-        }
-        let estimate = |of: &dyn Fn(usize) -> i64| {
+        let own = &self.numbers[..];
+        let steps = own.len() - 1;
+        // A part of them tells which peers are worth a closer look.
+        let part = (steps / 2).saturating_sub(PEER_STEPS / 2)..(steps / 2 + PEER_STEPS / 2).min(steps);
+        let without = |range: Range<usize>| {
             let mut estimate = Estimate::default();
-            (0..self.numbers.len() - 1).for_each(|index| estimate.add(of(index)));
+            own[range.start..=range.end].array_windows().for_each(|[a, b]| estimate.add(b.wrapping_sub(*a)));
             estimate.bytes()
         };
-        let step = |numbers: &[i64], index: usize| numbers[index + 1].wrapping_sub(numbers[index]);
-        let mut least = estimate(&|index| step(&self.numbers, index)) * LIKE_GAIN - 2.0;
-        let mut best = None;
-        for (at, peer) in peers.iter().enumerate().filter(|(_, peer)| fits(peer)) {
-            let bytes = estimate(&|index| step(&self.numbers, index).wrapping_sub(step(peer.numbers, index)));
-            if bytes < least {
-                (least, best) = (bytes, Some(at));
+        let with = |range: Range<usize>, numbers: &[i64]| {
+            let mut estimate = Estimate::default();
+            let own = own[range.start..=range.end].array_windows();
+            for ([a, b], [c, d]) in own.zip(numbers[range.start..=range.end].array_windows()) {
+                estimate.add(b.wrapping_sub(*a).wrapping_sub(d.wrapping_sub(*c)));
             }
+            estimate.bytes()
+        };
+        let fits = |peer: &Peer<'_>| peer.scale == scale && peer.numbers.len() == own.len();
+        let likely = peers.iter().enumerate().filter(|(_, peer)| fits(peer));
+        let likely = likely.map(|(index, peer)| (with(part.clone(), peer.numbers), index));
+        let (bytes, index) = likely.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        if bytes > without(part) * LIKE_GAIN {
+            return None;
         }
-        best
+        let all = 0..steps;
+        (with(all.clone(), peers[index].numbers) < without(all) * LIKE_GAIN - 2.0).then_some(index)
     }
 
     fn encode_floats(&self, values: &[f64], light: &mut Vec<u8>, dense: &mut Vec<u8>) -> Codec {

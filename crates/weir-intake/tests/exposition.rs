@@ -105,6 +105,8 @@ fn prometheus_text_is_read() {
     check("a{b=\"c\" 1\n", "no closing brace");
     check("a{b=\"c} 1\n", "quotes are not closed");
     check("a{b=c} 1\n", "must stand in quotes");
+    check("{\"\\é", "quotes are not closed");
+    check("{\"a\\é\"} 1", "{__name__=\"a\\\\é\"} 7 1 0\n");
     check("a{b=\"c\"d=\"e\"} 1\n", "a comma or `}` must follow");
     check("a{\"b\"} 1\n", "two metric names");
     check("{b=\"c\"} 1\n", "no metric name");

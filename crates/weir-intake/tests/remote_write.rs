@@ -285,6 +285,21 @@ fn requests_of_2_0_are_held_to_their_symbols() {
 }
 
 #[test]
+fn metadata_that_refers_to_nothing_loses_each_of_its_series() {
+    let mut out = Writer::new();
+    ["", "__name__", "up", "job", "a"].iter().for_each(|symbol| out.text(4, symbol));
+    for refs in [vec![1, 2], vec![1, 2, 3, 4]] {
+        out.message(5, |out| {
+            out.packed_uints(1, refs);
+            out.message(2, |out| out.double(1, 1.0));
+            out.message(5, |out| out.uint(3, 9));
+        });
+    }
+    let outcome = decode(Message::V2, out.as_bytes(), &mut Recorder::new()).unwrap();
+    assert_eq!((outcome.written.samples, outcome.refused.total()), (0, 2));
+}
+
+#[test]
 fn a_sink_that_wants_another_try_ends_the_payload() {
     let series = [sent(&[("__name__", "up")], &[(1, 1.0, 0)])];
     for (message, write) in BOTH {

@@ -338,11 +338,13 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                // Whatever follows a backslash does not close; if it is part of a character, that goes on unharmed.
-                Some(b'\\') if self.text.as_bytes().get(self.at + 1) != Some(&b'\n') => {
-                    self.at = (self.at + 2).min(self.text.len());
-                }
-                Some(b'\\') if !ends => self.at += 2,
+                // Whatever follows a backslash closes nothing, but in OpenMetrics a line still ends. Of a character of several
+                // bytes none is skipped: the next look must begin at a character.
+                Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {
+                    Some(b'\n') if ends => return Err(self.fault("the quotes are not closed")),
+                    Some(byte) if byte.is_ascii() => self.at += 2,
+                    _ => self.at += 1,
+                },
                 _ => return Err(self.fault("the quotes are not closed")),
             }
         }

@@ -139,8 +139,6 @@ struct Scratch {
     symbols: Vec<v2::Symbol>,
     /// References to symbols.
     refs: Vec<u32>,
-    /// The hashes of the symbols that a series refers to.
-    hashes: Vec<u8>,
     /// Which metadata this payload gave already.
     told: HashSet<u128>,
 }

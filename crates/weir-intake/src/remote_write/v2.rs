@@ -22,6 +22,9 @@ const CREATED_TIMESTAMP: u32 = 6;
 /// Keeps keys of 2.0 apart from those of 1.0, which hash other bytes.
 const KEY_SALT: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
+/// Any odd number serves; this one has no pattern in its bits.
+const KEY_FACTOR: u128 = 0xda94_2042_e4dd_58b5_9fb2_1c65_1e98_df25;
+
 /// A string of the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol {
@@ -172,15 +175,22 @@ impl Series<'_> {
     /// The series that the references name: by the hashes of what they refer to, by the labels only where the sink does
     /// not know those.
     fn series(&mut self, sink: &mut (impl MetricSink + ?Sized)) -> Result<SeriesRef, Refusal> {
-        let Scratch { symbols, refs, hashes, .. } = &mut *self.scratch;
-        hashes.clear();
-        for &symbol in refs.iter() {
-            let Some(symbol) = symbols.get(symbol as usize) else {
-                return Err(dangling(symbol, symbols.len()));
-            };
-            hashes.extend_from_slice(&symbol.hash);
+        let Scratch { symbols, refs, .. } = &*self.scratch;
+        // A polynomial in an odd number over the hashes: as unlikely to collide as those are, and far cheaper than to hash
+        // them once more. Names and values go their own ways, so that neither waits for the other.
+        let (mut names, mut values) = (KEY_SALT, 0_u128);
+        for pair in refs.chunks(2) {
+            for (&symbol, key) in pair.iter().zip([&mut names, &mut values]) {
+                let Some(symbol) = symbols.get(symbol as usize) else {
+                    return Err(dangling(symbol, symbols.len()));
+                };
+                *key = key.wrapping_mul(KEY_FACTOR).wrapping_add(u128::from_le_bytes(symbol.hash));
+            }
         }
-        let key = xxh3_128(hashes) ^ KEY_SALT;
+        let key = names
+            .wrapping_mul(KEY_FACTOR)
+            .wrapping_add(values.rotate_left(64))
+            .wrapping_add(refs.len() as u128);
         if let Some(series) = sink.known(key) {
             return Ok(series);
         }
@@ -223,19 +233,14 @@ impl Series<'_> {
         if *self.last_told == Some((name, description)) {
             return Ok(());
         }
+        let help = text(self.payload, symbols, description.help)?;
+        let unit = text(self.payload, symbols, description.unit)?;
+        let says = description.kind != MetricKind::Unknown || !help.is_empty() || !unit.is_empty();
+        let family = text(self.payload, symbols, name)?;
+        if says && told.insert(xxh3_128(family.as_bytes())) {
+            sink.metadata(family, Metadata { kind: description.kind, unit: unit.into(), help: help.into() });
+        }
         *self.last_told = Some((name, description));
-        // A table without a symbol can name no help; 0 is what stands for none.
-        let lend = |symbol| {
-            if symbol == 0 && symbols.is_empty() { Ok("") } else { text(self.payload, symbols, symbol) }
-        };
-        let (help, unit) = (lend(description.help)?, lend(description.unit)?);
-        if description.kind == MetricKind::Unknown && help.is_empty() && unit.is_empty() {
-            return Ok(());
-        }
-        let name = text(self.payload, symbols, name)?;
-        if told.insert(xxh3_128(name.as_bytes())) {
-            sink.metadata(name, Metadata { kind: description.kind, unit: unit.into(), help: help.into() });
-        }
         Ok(())
     }
 

@@ -113,8 +113,8 @@ fn escape<'a>(after: &'a str, in_class: bool, out: &mut String) -> &'a str {
             return rest;
         }
         ('d' | 'w' | 's', Some(set)) if in_class => out.push_str(set),
-        ('d' | 'w' | 's', Some(set)) => *out += &format!("[{set}]"),
-        ('D' | 'W' | 'S', Some(set)) => *out += &format!("[^{set}]"),
+        ('d' | 'w' | 's', Some(set)) => out.extend(["[", set, "]"]),
+        ('D' | 'W' | 'S', Some(set)) => out.extend(["[^", set, "]"]),
         ('b', _) if !in_class => out.push_str("(?-u:\\b)"),
         _ => {
             out.push('\\');

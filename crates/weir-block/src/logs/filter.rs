@@ -264,3 +264,71 @@ impl Blocks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::read::InMemory;
+
+    fn reader(blocks: &[Vec<u64>]) -> FilterReader {
+        let mut writer = FilterWriter::default();
+        for (number, keys) in (0..).zip(blocks) {
+            let mut keys = keys.clone();
+            keys.sort_unstable();
+            keys.dedup();
+            writer.add_block(number, &keys);
+        }
+        let file = Arc::new(InMemory::new("filter", writer.finish(blocks.len() as u32)));
+        FilterReader::open(FileReader::open(file, FILTER).unwrap(), blocks.len()).unwrap()
+    }
+
+    fn spread(number: u64) -> u64 {
+        crate::frame::checksum(&number.to_le_bytes())
+    }
+
+    #[test]
+    fn few_keys_are_found_where_they_are_not() {
+        let blocks: Vec<Vec<u64>> =
+            (0..40).map(|block| (0..500).map(|key| spread(block * 500 + key)).collect()).collect();
+        let filter = reader(&blocks);
+        let needs: Vec<Need> =
+            (0..20_000).map(|key| Need { keys: vec![spread(1 << 40 | key)], ..Need::default() }).collect();
+        let mut wrong = 0;
+        for need in needs.chunks(NEEDS_MAX) {
+            for need in need {
+                let found = filter.find(std::slice::from_ref(need)).unwrap();
+                wrong += (0..40).filter(|&block| found.missing(block).next().is_none()).count();
+            }
+        }
+        assert!((100..500).contains(&wrong), "{wrong} of 20,000");
+        assert!(filter.verify().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_there_is_found(
+            blocks in prop::collection::vec(prop::collection::vec(0_u64..5000, 0..400), 0..9),
+            everywhere: bool,
+        ) {
+            let blocks: Vec<Vec<u64>> = blocks
+                .iter()
+                .map(|keys| {
+                    let extremes = if everywhere { &[0, u64::MAX][..] } else { &[] };
+                    keys.iter().map(|&key| spread(key)).chain(extremes.iter().copied()).collect()
+                })
+                .collect();
+            let filter = reader(&blocks);
+            for (number, keys) in (0..).zip(&blocks) {
+                for keys in keys.chunks(NEEDS_MAX) {
+                    let need = Need { keys: keys.to_vec(), ..Need::default() };
+                    let needs = [need];
+                    prop_assert!(filter.find(&needs)?.missing(number).next().is_none());
+                }
+            }
+        }
+    }
+}

@@ -234,3 +234,83 @@ fn needed_by_token(token: &[u8], whole: bool) -> Option<Need> {
     }
     (!need.keys.is_empty()).then_some(need)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(token: &str) -> Vec<u64> {
+        let mut keys = Vec::new();
+        keys_of_token(token.as_bytes(), &mut keys);
+        keys
+    }
+
+    #[test]
+    fn texts_need_what_they_cannot_be_without() {
+        // How many needs a text has, and how many of them are also met by an id.
+        let check_without = |shapes, text: &str, needs_expected: usize, in_id: usize| {
+            let mut needs = Vec::new();
+            needed_by_text(text.as_bytes(), shapes, &mut needs);
+            let found = needs.iter().filter(|need| need.or_in_id.is_some()).count();
+            assert_eq!((needs.len(), found), (needs_expected, in_id), "{text}");
+        };
+        let check = |text, needs, in_id| check_without(Shapes::default(), text, needs, in_id);
+        check("", 0, 0);
+        check("GET", 0, 0);
+        check(" GET ", 1, 0);
+        check("time out", 0, 0);
+        check("timeout", 1, 0);
+        check("timeout of orders", 2, 0);
+        check(" a of it ", 0, 0);
+        check("1234567", 0, 0);
+        check("seat=1234567,", 1, 0);
+        check("12345678", 1, 1);
+        check("ffc8ca7e4c8f06c75142c880d5595d96", 1, 0);
+        check("f3d4d4ef-693b-4456-8eed-59c0d717dd08", 5, 2);
+        check("时间 ", 0, 0);
+        // Where nine digits are left out, so are texts that may be part of them.
+        let nine = Shapes(1 << 9);
+        check_without(nine, ":123456789]", 0, 0);
+        check_without(nine, "12345678.", 0, 0);
+        check_without(nine, ":12345678.", 1, 0);
+        check_without(nine, "1234567890", 1, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_needs_no_more_than_the_whole_has(
+            token in "[0-9]{8,40}|[0-9a-f]{8,40}|[0-9A-Za-z_]{3,60}|[0-9a-f]{16}[g-z_]{0,3}[0-9a-f]{9}",
+            a: prop::sample::Index,
+            b: prop::sample::Index,
+        ) {
+            let (a, b) = (a.index(token.len() + 1), b.index(token.len() + 1));
+            let part = &token[a.min(b)..a.max(b)];
+            let has = keys(&token);
+            let mut needs = Vec::new();
+            needed_by_text(part.as_bytes(), Shapes::default(), &mut needs);
+            for need in needs {
+                prop_assert!(need.keys.iter().all(|key| has.contains(key)), "{} of {}", part, token);
+            }
+            let mut of_id = Vec::new();
+            keys_of_id(token.as_bytes(), &mut of_id);
+            let id = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if id && part.len() >= ID_BYTES_MIN {
+                let need = needed_by_token(part.as_bytes(), false).unwrap();
+                prop_assert!(need.keys.iter().all(|key| of_id.contains(key)));
+            }
+        }
+
+        #[test]
+        fn a_value_needs_what_it_has(value in ".{0,40}|[0-9a-f]{32}|[0-9]{1,20}") {
+            let (mut has, mut needs) = (Vec::new(), Vec::new());
+            keys_of_value(value.as_bytes(), &mut has);
+            needed_by_value(value.as_bytes(), &mut needs);
+            prop_assert!(!needs.is_empty());
+            for need in needs {
+                prop_assert!(need.keys.iter().all(|key| has.contains(key)) && !need.or_long);
+            }
+        }
+    }
+}

@@ -179,3 +179,55 @@ impl ColumnReader<'_> {
         Ok(Column::Texts(locals.into_iter().map(text).collect::<Result<_, _>>()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn columns_come_back(
+            texts in prop::collection::vec((1_u64..400, 1_usize..700), 0..5),
+            numbers in prop::collection::vec(any::<i64>(), 0..40),
+        ) {
+            // Of few and of many texts, of one, and of as many as rows.
+            let texts: Vec<Vec<u64>> = texts
+                .iter()
+                .map(|&(different, rows)| (0..rows as u64).map(|row| row * row % different).collect())
+                .collect();
+            let mut pools = Pools::default();
+            let (mut writer, mut distinct) = (TextColumns::new(400), Vec::new());
+            let mut number_writer = NumberWriter::new();
+            for column in &texts {
+                writer.distinct(column, &mut distinct);
+                writer.put(column, &distinct, &mut pools);
+            }
+            put_numbers(&numbers, &mut pools, &mut number_writer);
+            number_writer.finish(&mut pools);
+            let mut reader = ColumnReader {
+                columns: pools.cursor(Pool::Columns),
+                narrow: pools.cursor(Pool::Narrow),
+                wide: pools.cursor(Pool::Wide),
+                symbols: pools.cursor(Pool::Numbers),
+                numbers: NumberReader::new(pools.bytes(Pool::Bits)),
+            };
+            let mut written = 0;
+            for column in &texts {
+                let found: Vec<u32> = match reader.take(column.len(), &mut written)? {
+                    Column::Same(text) => vec![text; column.len()],
+                    Column::Texts(texts) => texts,
+                    Column::Numbers(_) => panic!("texts became numbers"),
+                };
+                let pushed: Vec<u64> =
+                    found.iter().map(|&text| u64::from(writer.order()[text as usize])).collect();
+                prop_assert_eq!(&pushed, column);
+            }
+            let Column::Numbers(found) = reader.take(numbers.len(), &mut written)? else {
+                panic!("numbers became texts")
+            };
+            prop_assert_eq!(found, numbers);
+        }
+    }
+}

@@ -139,12 +139,7 @@ impl BlockDecoder {
         Ok(())
     }
 
-    fn open(
-        &mut self,
-        body: &[u8],
-        ids_bytes: usize,
-        runs: Option<&[StreamRun]>,
-    ) -> Result<Block, Damage> {
+    fn open(&mut self, body: &[u8], ids_bytes: usize, runs: Option<&[StreamRun]>) -> Result<Block, Damage> {
         let mut cursor = Cursor::new(body);
         let count = cursor.length(BLOCK_ROWS_MAX)?;
         let line_bytes = cursor.length(LINE_BYTES_MAX)?;
@@ -157,9 +152,8 @@ impl BlockDecoder {
             left -= length;
             lengths.push(length);
         }
-        let as_said = runs.is_none_or(|runs| {
-            runs.iter().map(|run| run.rows as usize).eq(lengths.iter().copied())
-        });
+        let as_said =
+            runs.is_none_or(|runs| runs.iter().map(|run| run.rows as usize).eq(lengths.iter().copied()));
         if left > 0 || !as_said {
             return Err(cursor.damage(WRONG_ROWS));
         }
@@ -181,7 +175,17 @@ impl BlockDecoder {
         if (count8 * 8, count8 * 8 + count16 * 16) != (ids8_bytes, ids_bytes) {
             return Err(cursor.damage("rows name other ids than there are"));
         }
-        Ok(Block { streams, pools, templates, columns, word_ends, rows, ids8_bytes, line_bytes, metadata_bytes })
+        Ok(Block {
+            streams,
+            pools,
+            templates,
+            columns,
+            word_ends,
+            rows,
+            ids8_bytes,
+            line_bytes,
+            metadata_bytes,
+        })
     }
 }
 

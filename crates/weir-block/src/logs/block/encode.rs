@@ -5,7 +5,7 @@ use weir_signal::Labels;
 use super::columns::{TextColumns, put_numbers};
 use super::interner::Interner;
 use super::lanes::Lanes;
-use super::line::{Kind, Parts, Slot, UUID_GROUPS, Value, bytes_of_hex, kind_of_value};
+use super::line::{Kind, Parts, SLOTS_FEW, SLOTS_MAX, Slot, UUID_GROUPS, Value, bytes_of_hex, kind_of_value};
 use super::numbers::NumberWriter;
 use super::pools::{Pool, PoolPackers, Pools};
 use super::stamp::StampShape;
@@ -22,6 +22,8 @@ struct Row {
     template: u32,
     /// Where its values begin.
     values: u32,
+    /// Where its metadata is.
+    metadata: u32,
     /// Where its line begins and ends.
     start: u32,
     end: u32,
@@ -34,6 +36,8 @@ pub(in crate::logs) struct BlockEncoder {
     lines: Vec<u8>,
     metadata_bytes: usize,
     rows: Vec<Row>,
+    /// Of each row, in the order in which they were pushed.
+    metadata: Vec<Labels>,
     /// Of each row, what stands in its slots, in order: the number of a text, a distance of times, or where a rest is.
     values: Vec<u64>,
     templates: Interner,
@@ -55,6 +59,7 @@ impl BlockEncoder {
             lines: Vec::new(),
             metadata_bytes: 0,
             rows: Vec::new(),
+            metadata: Vec::new(),
             values: Vec::new(),
             templates: Interner::default(),
             words: Interner::default(),
@@ -92,7 +97,16 @@ impl BlockEncoder {
         self.lines.extend_from_slice(line);
         self.metadata_bytes += metadata.as_encoded().len();
         let values = self.values.len() as u32;
-        self.parts.split(line);
+        self.parts.split(line, SLOTS_MAX);
+        let template = self.push_parts(start, time_ns, line, metadata);
+        let end = self.lines.len() as u32;
+        let place = self.rows.len() as u32;
+        self.metadata.push(metadata.clone());
+        self.rows.push(Row { time_ns, stream, template, values, metadata: place, start, end });
+    }
+
+    /// Adds the values of a line, of which the parts are there, and of its metadata; gives the number of its template.
+    fn push_parts(&mut self, start: u32, time_ns: i64, line: &[u8], metadata: &Labels) -> u32 {
         let (line_slots, line_bytes) = (self.parts.slots.len(), self.parts.text.len());
         for place in 0..line_slots {
             let value = self.parts.values[place];
@@ -109,9 +123,7 @@ impl BlockEncoder {
             self.push_metadata(line, name, value.as_bytes());
         }
         write_key(&self.parts, line_slots, line_bytes, &mut self.scratch);
-        let template = self.templates.intern(&self.scratch);
-        let end = self.lines.len() as u32;
-        self.rows.push(Row { time_ns, stream, template, values, start, end });
+        self.templates.intern(&self.scratch)
     }
 
     fn push_metadata(&mut self, line: &[u8], name: &str, value: &[u8]) {
@@ -154,6 +166,7 @@ impl BlockEncoder {
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_by_key(|row| (row.stream, row.time_ns));
         self.keys.clear();
+        self.merge_single_templates(&mut rows);
         let templates = self.number_templates(&mut rows);
         self.pools.clear();
         let runs = runs(&rows);
@@ -186,6 +199,7 @@ impl BlockEncoder {
     fn forget(&mut self) {
         self.lines.clear();
         self.metadata_bytes = 0;
+        self.metadata.clear();
         self.values.clear();
         for interner in
             [&mut self.templates, &mut self.words, &mut self.uuids, &mut self.ids8, &mut self.ids16]
@@ -194,35 +208,42 @@ impl BlockEncoder {
         }
     }
 
-    /// Gives the rows the numbers of their templates in the block, in order of their first rows. The text of a template
-    /// that only one row has is worth nothing: that line is kept as it is.
-    fn number_templates(&mut self, rows: &mut [Row]) -> Vec<Template> {
-        let mut counts = vec![0_u32; self.templates.len()];
-        for row in rows.iter() {
-            counts[row.template as usize] += 1;
+    /// The text of a template that only one row has is worth nothing: more of its line becomes one value, and all of it where
+    /// that does not help.
+    fn merge_single_templates(&mut self, rows: &mut [Row]) {
+        let lines = std::mem::take(&mut self.lines);
+        let metadata = std::mem::take(&mut self.metadata);
+        for slots in [SLOTS_FEW, 0] {
+            let mut counts = vec![0_u32; self.templates.len()];
+            for row in rows.iter() {
+                counts[row.template as usize] += 1;
+            }
+            for row in rows.iter_mut().filter(|row| counts[row.template as usize] == 1) {
+                let line = &lines[row.start as usize..row.end as usize];
+                row.values = self.values.len() as u32;
+                if slots > 0 {
+                    self.parts.split(line, slots);
+                } else {
+                    self.parts.keep_whole(line);
+                }
+                row.template =
+                    self.push_parts(row.start, row.time_ns, line, &metadata[row.metadata as usize]);
+            }
         }
+        (self.lines, self.metadata) = (lines, metadata);
+    }
+
+    /// Gives the rows the numbers of their templates in the block, in order of their first rows.
+    fn number_templates(&mut self, rows: &mut [Row]) -> Vec<Template> {
         let mut numbers = vec![u32::MAX; self.templates.len()];
         let mut templates: Vec<Template> = Vec::new();
-        let mut whole: Option<u32> = None;
         for row in rows {
-            let pushed = row.template as usize;
-            if counts[pushed] == 1 {
-                let template = Template::from_key(self.templates.get(row.template));
-                if template.slots.len() == template.line_slots {
-                    row.template = *whole.get_or_insert_with(|| {
-                        templates.push(Template::whole());
-                        templates.len() as u32 - 1
-                    });
-                    row.values = self.values.len() as u32;
-                    self.values.push(u64::from(row.start) << 32 | u64::from(row.end));
-                    continue;
-                }
-            }
-            if numbers[pushed] == u32::MAX {
-                numbers[pushed] = templates.len() as u32;
+            let number = &mut numbers[row.template as usize];
+            if *number == u32::MAX {
+                *number = templates.len() as u32;
                 templates.push(Template::from_key(self.templates.get(row.template)));
             }
-            row.template = numbers[pushed];
+            row.template = *number;
         }
         templates
     }

@@ -85,3 +85,21 @@ impl Interner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_get_equal_numbers() {
+        let mut interner = Interner::default();
+        for _ in 0..2 {
+            for number in 0..5000_u32 {
+                assert_eq!(interner.intern(number.to_string().as_bytes()), number);
+            }
+        }
+        assert_eq!((interner.len(), interner.get(77)), (5000, &b"77"[..]));
+        interner.clear();
+        assert_eq!((interner.len(), interner.intern(b"x"), interner.intern(b"")), (0, 0, 1));
+    }
+}

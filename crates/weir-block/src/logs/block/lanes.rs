@@ -105,3 +105,31 @@ impl Lanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ids_come_back(ids in prop::collection::vec((0_usize..3, 0_usize..6, 0_u32..200), 0..600)) {
+            let (mut symbols, mut far, mut told) = (Vec::new(), Vec::new(), Vec::new());
+            let mut lanes = Lanes::new(3);
+            for &(stream, place, back) in &ids {
+                // Mostly one that was there, so that all symbols are used.
+                let id = lanes.count.checked_sub(1 + back);
+                told.push(lanes.put(stream, place, id, &mut symbols, &mut far));
+            }
+            let (mut symbols, mut far) = (Cursor::new(&symbols), Cursor::new(&far));
+            let mut again = Lanes::new(3);
+            for (&(stream, place, _), &id) in ids.iter().zip(&told) {
+                prop_assert_eq!(again.take(stream, place, &mut symbols, &mut far)?, id);
+            }
+            symbols.end()?;
+            far.end()?;
+            prop_assert_eq!(again.count(), lanes.count());
+        }
+    }
+}

@@ -1,13 +1,15 @@
 //! Cuts lines into what stays the same and what changes.
 //!
 //! A token with a digit in it is a value; what stands between values is the text of a template. Times, ids of 16 and 32
-//! hexadecimal digits and UUIDs have kinds of their own, since bytes are what they are made of. After
-//! [`SLOTS_MAX`] values the rest of the line is one last value: a long list is no template.
+//! hexadecimal digits and UUIDs have kinds of their own, since bytes are what they are made of. After so many values the
+//! rest of the line is one last value: a long list is no template.
 
 use super::stamp::{self, StampShape};
 
-/// Values of a line before the rest is taken as a whole.
+/// Values of a line before the rest is taken as a whole. Few of them are about what a logger writes before the message.
 pub(super) const SLOTS_MAX: usize = 20;
+/// See [`SLOTS_MAX`].
+pub(super) const SLOTS_FEW: usize = 5;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +101,17 @@ const CLASSES: [u8; 256] = {
 };
 
 impl Parts {
-    /// Replaces what is there by the parts of a line.
-    pub(super) fn split(&mut self, line: &[u8]) {
+    /// Replaces what is there by a line that is one value.
+    pub(super) fn keep_whole(&mut self, line: &[u8]) {
+        self.text.clear();
+        self.slots.clear();
+        self.values.clear();
+        self.slots.push(Slot { at: 0, kind: Kind::Rest });
+        self.values.push(Value::Text(0, line.len() as u32));
+    }
+
+    /// Replaces what is there by the parts of a line, of which at most `slots_max` are values and one a rest.
+    pub(super) fn split(&mut self, line: &[u8], slots_max: usize) {
         self.text.clear();
         self.slots.clear();
         self.values.clear();
@@ -128,7 +139,7 @@ impl Parts {
             }
             self.text.extend_from_slice(&line[copied..start]);
             let place = self.text.len() as u32;
-            if self.slots.len() == SLOTS_MAX {
+            if self.slots.len() == slots_max {
                 self.slots.push(Slot { at: place, kind: Kind::Rest });
                 self.values.push(Value::Text(start as u32, line.len() as u32));
                 return;
@@ -220,7 +231,7 @@ mod tests {
 
     fn parts(line: &str) -> String {
         let mut parts = Parts::default();
-        parts.split(line.as_bytes());
+        parts.split(line.as_bytes(), SLOTS_MAX);
         let mut shown = String::new();
         let mut at = 0;
         for (slot, value) in parts.slots.iter().zip(&parts.values) {

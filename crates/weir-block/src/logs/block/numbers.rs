@@ -75,3 +75,27 @@ impl<'a> NumberReader<'a> {
         Ok(head << rest | low)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn come_back(numbers in prop::collection::vec((any::<u64>(), 0_u32..64), 0..60)) {
+            let (mut writer, mut symbols, mut pools) = (NumberWriter::new(), Vec::new(), Pools::default());
+            for &(number, shift) in &numbers {
+                writer.put(number >> shift, &mut symbols);
+            }
+            writer.finish(&mut pools);
+            let mut reader = NumberReader::new(pools.bytes(Pool::Bits));
+            let mut symbols = Cursor::new(&symbols);
+            for &(number, shift) in &numbers {
+                prop_assert_eq!(reader.take(&mut symbols)?, number >> shift);
+            }
+            symbols.end()?;
+        }
+    }
+}

@@ -51,7 +51,7 @@ impl Pool {
         match effort {
             Effort::Fast => 1,
             Effort::Small if place == Self::Rests as usize => 9,
-            Effort::Small => 15,
+            Effort::Small => 12,
         }
     }
 }

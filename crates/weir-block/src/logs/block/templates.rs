@@ -49,11 +49,6 @@ impl Template {
         Self { text: text.to_vec(), slots, line_slots, line_bytes }
     }
 
-    /// The one of lines that are kept as they are.
-    pub(super) fn whole() -> Self {
-        Self { slots: vec![Slot { at: 0, kind: Kind::Rest }], line_slots: 1, ..Self::default() }
-    }
-
     pub(super) fn encode(&self, pools: &mut Pools) {
         pools.get(Pool::Texts).extend_from_slice(&self.text);
         let out = pools.get(Pool::Slots);

@@ -21,6 +21,7 @@ mod batches;
 mod days;
 mod disk;
 mod error;
+mod logs;
 mod manifest;
 mod metrics;
 mod outcome;
@@ -32,6 +33,7 @@ mod wal;
 
 pub use disk::{Crash, Disk, Entry, EntryKind, Faults, ReadFile, RealDisk, SimDisk, Space, WriteFile};
 pub use error::{OpenError, StoreError};
+pub use logs::LogAppender;
 pub use manifest::{FileMeta, PART_FILES, PartMeta, Tombstone};
 pub use metrics::MetricAppender;
 pub use outcome::{Outcome, Refused};

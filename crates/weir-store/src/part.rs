@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use weir_block::logs::LogSegment;
 use weir_block::series::Segment;
 use weir_block::{Effort, ReadAt};
-use weir_signal::{ReadError, Tenant};
+use weir_signal::{Labels, ReadError, Tenant};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::disk::{Disk, ReadFile, WriteFile, create_dirs, join};
-use crate::manifest::{FileMeta, PART_FILES, PartMeta};
+use crate::manifest::{FileMeta, PART_FILES, PartMeta, Tombstone};
 use crate::signal::Signal;
 
 /// The folder of the default tenant, which no tenant can be called.
@@ -192,6 +192,13 @@ impl ReadAt for PartFile {
             read => read.map_err(|error| io_error(&self.name, &error)),
         }
     }
+}
+
+/// The times of a series or stream that were deleted.
+pub(crate) fn deleted(tombstones: &[Arc<Tombstone>], labels: &Labels) -> Vec<(i64, i64)> {
+    let selects =
+        |tombstone: &&Arc<Tombstone>| tombstone.matchers.iter().all(|matcher| matcher.selects(labels));
+    tombstones.iter().filter(selects).map(|tombstone| (tombstone.from, tombstone.to)).collect()
 }
 
 /// What the operating system said of a file.

@@ -7,16 +7,18 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use support::*;
-use weir_signal::{Matcher, Tenant};
-use weir_store::{Crash, Faults, Signal, SimDisk, Store};
+use weir_signal::{Labels, Matcher, Refusal, Tenant};
+use weir_store::{Crash, Faults, Outcome, Signal, SimDisk, Store, Ticket};
 
 const HOSTS: u32 = 4;
 
-/// A payload: one sample for some hosts, all of its own time.
+/// A payload: one sample or line for some hosts, all of its own time.
 struct Batch {
+    signal: Signal,
     id: u128,
     time_ms: i64,
     hosts: Vec<u32>,
@@ -25,6 +27,7 @@ struct Batch {
 
 /// What was committed before it, and is of its host, is gone.
 struct Deletion {
+    signal: Signal,
     host: u32,
     batches_before: usize,
     acknowledged: bool,
@@ -43,16 +46,37 @@ enum Expect {
     Either,
 }
 
+/// What a store has: how often each host's sample or line of each batch.
+type Found = BTreeMap<(Signal, u32, i64), usize>;
+
+fn find(store: &Store) -> Found {
+    let host = |labels: &Labels| labels.get("host").unwrap().parse::<u32>().unwrap();
+    let mut found = Found::new();
+    for (labels, samples) in read_all(store, &scope()) {
+        for &time_ms in samples.keys() {
+            found.insert((Signal::Metrics, host(&labels), time_ms), 1);
+        }
+    }
+    for (time_ns, labels, line) in read_logs(store, &scope(), Vec::new(), i64::MIN, i64::MAX) {
+        assert_eq!(line, format!("at {}", time_ns / 1_000_000));
+        *found.entry((Signal::Logs, host(&labels), time_ns / 1_000_000)).or_default() += 1;
+    }
+    found
+}
+
 impl History {
+    /// Deletions of a host that came after a batch.
+    fn deletions(&self, at: usize, host: u32) -> impl Iterator<Item = &Deletion> {
+        let signal = self.batches[at].signal;
+        let concerns =
+            move |gone: &&Deletion| gone.signal == signal && gone.host == host && gone.batches_before > at;
+        self.deletions.iter().filter(concerns)
+    }
+
     fn expect(&self, at: usize, host: u32) -> Expect {
-        let mut later = self.deletions.iter().filter(|gone| gone.host == host && gone.batches_before > at);
-        if self
-            .deletions
-            .iter()
-            .any(|gone| gone.host == host && gone.batches_before > at && gone.acknowledged)
-        {
+        if self.deletions(at, host).any(|gone| gone.acknowledged) {
             Expect::Gone
-        } else if later.next().is_some() || !self.batches[at].acknowledged {
+        } else if self.deletions(at, host).next().is_some() || !self.batches[at].acknowledged {
             Expect::Either
         } else {
             Expect::There
@@ -60,48 +84,48 @@ impl History {
     }
 
     /// Compares with what was read, and gives which batches are there.
-    fn check(&self, found: &Series, seed: u64) -> Vec<bool> {
-        let has = |host: u32, time: i64| {
-            found.get(&labels("up", host)).is_some_and(|samples| samples.contains_key(&time))
-        };
-        let mut there = Vec::new();
+    fn check(&self, found: &Found, seed: u64) -> Vec<bool> {
+        let (mut known, mut there) = (0, Vec::new());
         for (at, batch) in self.batches.iter().enumerate() {
             let mut kept = Vec::new();
             for &host in &batch.hosts {
-                let found = has(host, batch.time_ms);
+                let count = found.get(&(batch.signal, host, batch.time_ms)).copied().unwrap_or(0);
+                assert!(count <= 1, "seed {seed}: batch {at} of host {host} is there {count} times");
+                known += count;
                 match self.expect(at, host) {
-                    Expect::There => assert!(found, "seed {seed}: batch {at} of host {host} is lost"),
-                    Expect::Gone => assert!(!found, "seed {seed}: batch {at} of host {host} came back"),
+                    Expect::There => assert!(count == 1, "seed {seed}: batch {at} of host {host} is lost"),
+                    Expect::Gone => assert!(count == 0, "seed {seed}: batch {at} of host {host} came back"),
                     Expect::Either => {}
                 }
-                if !self.deletions.iter().any(|gone| gone.host == host && gone.batches_before > at) {
-                    kept.push(found);
+                if self.deletions(at, host).next().is_none() {
+                    kept.push(count == 1);
                 }
             }
-            assert!(
-                kept.windows(2).all(|pair| pair[0] == pair[1]),
-                "seed {seed}: batch {at} is there in part"
-            );
+            let whole = kept.windows(2).all(|pair| pair[0] == pair[1]);
+            assert!(whole, "seed {seed}: batch {at} is there in part");
             there.push(kept.first().copied().unwrap_or(false));
         }
-        let times: usize = found.values().map(std::collections::BTreeMap::len).sum();
-        let known: usize = self
-            .batches
-            .iter()
-            .map(|batch| batch.hosts.iter().filter(|&&host| has(host, batch.time_ms)).count())
-            .sum();
-        assert_eq!(times, known, "seed {seed}: there are samples that nobody sent");
+        assert_eq!(found.values().sum::<usize>(), known, "seed {seed}: there is what nobody sent");
         there
     }
 }
 
-fn samples(batch: &Batch) -> Vec<(weir_signal::Labels, i64, f64)> {
-    batch.hosts.iter().map(|&host| (labels("up", host), batch.time_ms, batch.time_ms as f64)).collect()
+fn send(store: &Store, batch: &Batch) -> Result<(Outcome, Ticket), Refusal> {
+    let (tenant, hosts) = (Tenant::default(), batch.hosts.iter());
+    if batch.signal == Signal::Metrics {
+        let value = batch.time_ms as f64;
+        let samples: Vec<_> = hosts.map(|&host| (labels("up", host), batch.time_ms, value)).collect();
+        write(store, &tenant, Some(batch.id), &samples)
+    } else {
+        let (time_ns, line) = (batch.time_ms * 1_000_000, format!("at {}", batch.time_ms));
+        let lines: Vec<_> = hosts.map(|&host| (labels("app", host), time_ns, line.clone())).collect();
+        write_logs(store, &tenant, Some(batch.id), &lines)
+    }
 }
 
 fn live(store: &Store, chance: &mut Chance, history: &mut History, disk: &SimDisk, steps: u64) {
-    let tenant = Tenant::default();
     let mut waiting = Vec::new();
+    let signal = |chance: &mut Chance| if chance.below(2) == 0 { Signal::Metrics } else { Signal::Logs };
     for _ in 0..steps {
         if disk.has_crashed() {
             break;
@@ -112,11 +136,16 @@ fn live(store: &Store, chance: &mut Chance, history: &mut History, disk: &SimDis
                 let hosts: Vec<u32> = (0..HOSTS).filter(|_| chance.below(2) == 0).collect();
                 // Mostly in order; some days back.
                 let back = if chance.below(4) == 0 { chance.below(3) as i64 * 86_400_000 } else { 0 };
-                let time_ms = NOW_MS - 1_000_000 + number as i64 * 1000 - back;
-                let batch = Batch { id: number as u128 + 1, time_ms, hosts, acknowledged: false };
-                if let Ok((outcome, ticket)) = write(store, &tenant, Some(batch.id), &samples(&batch)) {
+                let batch = Batch {
+                    signal: signal(chance),
+                    id: number as u128 + 1,
+                    time_ms: NOW_MS - 1_000_000 + number as i64 * 1000 - back,
+                    hosts,
+                    acknowledged: false,
+                };
+                if let Ok((outcome, ticket)) = send(store, &batch) {
                     assert_eq!(outcome.accepted, batch.hosts.len() as u64);
-                    waiting.push((history.batches.len(), ticket));
+                    waiting.push((number, ticket));
                     history.batches.push(batch);
                 }
             }
@@ -127,11 +156,12 @@ fn live(store: &Store, chance: &mut Chance, history: &mut History, disk: &SimDis
                 let _ = store.merge();
             }
             16 => {
-                let host = chance.below(u64::from(HOSTS)) as u32;
+                let (signal, host) = (signal(chance), chance.below(u64::from(HOSTS)) as u32);
                 let matchers = [Matcher::equal("host", &host.to_string())];
                 let batches_before = history.batches.len();
-                let done = store.delete(&scope(), Signal::Metrics, &matchers, i64::MIN, i64::MAX);
-                history.deletions.push(Deletion { host, batches_before, acknowledged: done.is_ok() });
+                let done = store.delete(&scope(), signal, &matchers, i64::MIN, i64::MAX);
+                let acknowledged = done.is_ok();
+                history.deletions.push(Deletion { signal, host, batches_before, acknowledged });
             }
             _ => {}
         }
@@ -177,30 +207,29 @@ fn run(seed: u64) {
         disk.crash(if chance.below(3) == 0 { Crash::Killed } else { Crash::PowerLost });
         let (store, recovery) = open(&disk, &time);
         assert!(recovery.is_clean(), "seed {seed}: {recovery:?}");
-        let there = history.check(&read_all(&store, &scope()), seed);
+        let there = history.check(&find(&store), seed);
         // A sender that was not told sends again: what is there is not applied twice, what is not there is applied.
         for (at, there) in there.into_iter().enumerate() {
             let batch = &history.batches[at];
             let untouched = !history.deletions.iter().any(|gone| gone.batches_before > at);
             if untouched && !batch.hosts.is_empty() && chance.below(2) == 0 {
-                let (outcome, ticket) =
-                    write(&store, &Tenant::default(), Some(batch.id), &samples(batch)).unwrap();
+                let (outcome, ticket) = send(&store, batch).unwrap();
                 ticket.wait().unwrap();
                 assert_eq!(outcome.already_there, there, "seed {seed}: batch {at}");
                 history.batches[at].acknowledged = true;
             }
         }
-        history.check(&read_all(&store, &scope()), seed);
+        history.check(&find(&store), seed);
         if chance.below(2) == 0 {
             store.flush().unwrap();
             store.merge().unwrap();
-            history.check(&read_all(&store, &scope()), seed);
+            history.check(&find(&store), seed);
         }
         // Without a word, and without power: what was acknowledged now lasts as well.
         disk.crash(Crash::PowerLost);
     }
     let (store, _) = open(&disk, &time);
-    history.check(&read_all(&store, &scope()), seed);
+    history.check(&find(&store), seed);
 }
 
 #[test]

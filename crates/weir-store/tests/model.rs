@@ -3,14 +3,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use support::*;
-use weir_signal::{Labels, Matcher, Reason, Tenant};
+use weir_signal::{Labels, LogSelect, LogSource, Matcher, Reason, Tenant};
 use weir_store::{Crash, Signal, SimDisk};
 
 #[derive(Debug, Clone)]
 enum Step {
     Write(Vec<(u32, i64, u8)>),
+    Log(Vec<(u32, i64, u8)>),
     Flush,
     Merge,
     Delete {
@@ -27,7 +30,8 @@ fn step() -> impl Strategy<Value = Step> {
     let time = prop_oneof![-50_i64..50, (-30_i64..30).prop_map(|hour| hour * 3_600)];
     let sample = (0_u32..6, time.clone(), 0_u8..4);
     prop_oneof![
-        6 => prop::collection::vec(sample, 0..20).prop_map(Step::Write),
+        6 => prop::collection::vec(sample.clone(), 0..20).prop_map(Step::Write),
+        6 => prop::collection::vec(sample, 0..20).prop_map(Step::Log),
         2 => Just(Step::Flush),
         1 => Just(Step::Merge),
         1 => (0_u32..6, time.clone(), time).prop_map(|(host, from, to)| Step::Delete { host, from, to }),
@@ -48,6 +52,7 @@ fn check(steps: &[Step], seed: u64) {
     let (disk, time) = (SimDisk::new(seed), Time::new());
     let (mut store, _) = open(&disk, &time);
     let mut model = Model::default();
+    let mut lines = Lines::new();
     let tenant = Tenant::default();
     for step in steps {
         match step {
@@ -61,6 +66,20 @@ fn check(steps: &[Step], seed: u64) {
                 assert_eq!(refused(&outcome, Reason::Duplicate), model.write(&samples));
                 assert_eq!(outcome.accepted + outcome.refused.total(), samples.len() as u64);
             }
+            Step::Log(rows) => {
+                let rows: Vec<_> = rows
+                    .iter()
+                    .map(|&(host, second, word)| {
+                        // Few lines, so that the same one comes again.
+                        (series(host), time_ms(second) * 1_000_000, format!("word {word}"))
+                    })
+                    .collect();
+                let (outcome, ticket) = write_logs(&store, &tenant, None, &rows).unwrap();
+                ticket.wait().unwrap();
+                assert_eq!(outcome.accepted, rows.len() as u64);
+                lines.extend(rows.into_iter().map(|(labels, time, line)| (time, labels, line)));
+                lines.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            }
             Step::Flush => {
                 store.flush().unwrap();
                 model.flush();
@@ -73,6 +92,9 @@ fn check(steps: &[Step], seed: u64) {
                 let (from, to) = (time_ms(*from), time_ms(*to));
                 store.delete(&scope(), Signal::Metrics, &matchers, from, to).unwrap();
                 model.delete(&matchers, from, to);
+                let (from, to) = (from * 1_000_000, to * 1_000_000);
+                store.delete(&scope(), Signal::Logs, &matchers, from, to).unwrap();
+                lines.retain(|(time, labels, _)| !matchers[0].selects(labels) || *time < from || *time > to);
             }
             Step::Restart(how) => {
                 match how {
@@ -90,6 +112,7 @@ fn check(steps: &[Step], seed: u64) {
             }
         }
         assert_eq!(read_all(&store, &scope()), model.series, "after {step:?}");
+        assert_eq!(read_logs(&store, &scope(), vec![], i64::MIN, i64::MAX), lines, "after {step:?}");
     }
     // Narrow reads find what wide ones do.
     let name = Matcher::equal("__name__", "up");
@@ -99,7 +122,25 @@ fn check(steps: &[Step], seed: u64) {
         samples.retain(|&time, _| time >= from && time <= to);
         name.selects(labels) && !samples.is_empty()
     });
-    assert_eq!(read(&store, &scope(), vec![name], from, to), expect);
+    assert_eq!(read(&store, &scope(), vec![name.clone()], from, to), expect);
+    let (from, to) = (from * 1_000_000, to * 1_000_000);
+    lines.retain(|(time, labels, _)| name.selects(labels) && *time >= from && *time < to);
+    assert_eq!(read_logs(&store, &scope(), vec![name.clone()], from, to), lines);
+    let select = LogSelect { matchers: vec![name], from_ns: from, to_ns: to, ..LogSelect::default() };
+    let mut volumes: BTreeMap<Labels, (u64, u64)> = BTreeMap::new();
+    for (_, labels, line) in &lines {
+        let volume = volumes.entry(labels.clone()).or_default();
+        *volume = (volume.0 + 1, volume.1 + line.len() as u64);
+    }
+    let found: BTreeMap<_, _> = store
+        .volume(&scope(), &select)
+        .unwrap()
+        .into_iter()
+        .map(|(l, rows, bytes)| (l, (rows, bytes)))
+        .collect();
+    assert_eq!(found, volumes);
+    let streams = store.streams(&scope(), &select).unwrap();
+    assert!(volumes.keys().all(|labels| streams.contains(labels)), "{streams:?}");
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use super::record::RecordWriter;
 use super::series::Keys;
 use crate::outcome::{Outcome, Refused};
 use crate::signal::Signal;
-use crate::store::commit::{Committed, Destination, Head};
+use crate::store::commit::{Destination, Head};
 use crate::store::inner::{Inner, TenantState, locked, reading, writing};
 use crate::wal::Ticket;
 
@@ -131,21 +131,7 @@ impl MetricAppender {
         });
         buffers.frame = frame;
         self.buffers = buffers;
-        match done {
-            Ok(Committed::Now(ticket)) => {
-                self.inner.counters.note(Signal::Metrics, &outcome);
-                Ok((outcome, ticket))
-            }
-            Ok(Committed::Before(ticket)) => {
-                let outcome = Outcome { already_there: true, ..Outcome::default() };
-                self.inner.counters.note(Signal::Metrics, &outcome);
-                Ok((outcome, ticket))
-            }
-            Err(refusal) => {
-                self.inner.counters.refuse(Signal::Metrics, refusal.reason, 1);
-                Err(refusal)
-            }
-        }
+        self.inner.committed(Signal::Metrics, done, outcome)
     }
 
     fn apply(

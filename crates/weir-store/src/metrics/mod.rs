@@ -11,6 +11,6 @@ mod series;
 mod write;
 
 pub use appender::MetricAppender;
-pub(crate) use appender::MetricTenant;
+pub(crate) use appender::{MetricTenant, check_labels};
 pub(crate) use head::{FrozenMetrics, MetricReplay};
 pub(crate) use write::merge_parts;

@@ -10,9 +10,9 @@ use weir_signal::{
 };
 
 use super::head::MemorySeries;
-use super::runs::{Run, SeriesRuns, deleted};
+use super::runs::{Run, SeriesRuns};
 use crate::manifest::Tombstone;
-use crate::part::Part;
+use crate::part::{Part, deleted};
 use crate::signal::Signal;
 use crate::store::Store;
 use crate::store::inner::{View, locked, reading};

@@ -10,6 +10,7 @@ use weir_signal::{Labels, ReadError};
 use super::head::MemorySeries;
 use super::merge::{Columns, Joiner};
 use crate::manifest::Tombstone;
+use crate::part::deleted;
 
 /// The series of one place, ascending by labels.
 pub(super) enum Run {
@@ -86,13 +87,6 @@ impl Run {
             Self::Memory { series, current } => Ok(series.samples(*current, range, out)),
         }
     }
-}
-
-/// The times of a series that were deleted.
-pub(super) fn deleted(tombstones: &[Arc<Tombstone>], labels: &Labels) -> Vec<(i64, i64)> {
-    let selects =
-        |tombstone: &&Arc<Tombstone>| tombstone.matchers.iter().all(|matcher| matcher.selects(labels));
-    tombstones.iter().filter(selects).map(|tombstone| (tombstone.from, tombstone.to)).collect()
 }
 
 /// Merges runs by labels; of one time, the later run wins.

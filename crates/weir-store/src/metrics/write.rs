@@ -9,10 +9,10 @@ use weir_block::series::{
 use weir_signal::{Exemplar, Labels, Metadata, ReadError};
 
 use super::head::FrozenMetrics;
-use super::runs::{Run, SeriesRuns, deleted};
+use super::runs::{Run, SeriesRuns};
 use crate::error::StoreError;
 use crate::manifest::{FileMeta, Tombstone};
-use crate::part::{Contents, Part, PartWriter};
+use crate::part::{Contents, Part, PartWriter, deleted};
 use crate::signal::Signal;
 use crate::store::pace::Pace;
 

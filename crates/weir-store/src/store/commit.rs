@@ -7,6 +7,7 @@ use weir_signal::{Refusal, Tenant};
 
 use super::inner::{Inner, locked, reading};
 use crate::batches;
+use crate::outcome::Outcome;
 use crate::signal::Signal;
 use crate::wal::{RecordHead, Ticket, begin};
 
@@ -76,5 +77,29 @@ impl Inner {
             self.bell.ring(|bell| bell.flush = true);
         }
         Ok(Committed::Now(ticket))
+    }
+
+    /// Counts what became of a payload, and tells its sender.
+    pub(crate) fn committed(
+        &self,
+        signal: Signal,
+        done: Result<Committed, Refusal>,
+        outcome: Outcome,
+    ) -> Result<(Outcome, Ticket), Refusal> {
+        match done {
+            Ok(Committed::Now(ticket)) => {
+                self.counters.note(signal, &outcome);
+                Ok((outcome, ticket))
+            }
+            Ok(Committed::Before(ticket)) => {
+                let outcome = Outcome { already_there: true, ..Outcome::default() };
+                self.counters.note(signal, &outcome);
+                Ok((outcome, ticket))
+            }
+            Err(refusal) => {
+                self.counters.refuse(signal, refusal.reason, 1);
+                Err(refusal)
+            }
+        }
     }
 }

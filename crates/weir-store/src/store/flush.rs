@@ -69,7 +69,9 @@ impl Inner {
             let mut head = locked(&tenant.metrics.head);
             let (metrics, retired) = head.freeze(self.now_ms(), idle_since_s);
             tenant.metrics.turn(&head, retired);
-            tenants.insert(name.clone(), FrozenTenant { metrics });
+            drop(head);
+            let logs = locked(&tenant.logs.head).freeze();
+            tenants.insert(name.clone(), FrozenTenant { metrics, logs });
         }
         self.head_bytes.store(0, Ordering::Relaxed);
         let frozen = Arc::new(Frozen {
@@ -121,6 +123,13 @@ impl Inner {
                     let to = Place { tenant, signal: Signal::Metrics, day };
                     let write = |part| metrics.write(day, at == 0, part);
                     let meta = drafts.write(&to, Effort::Fast, write)?;
+                    written.push(PartMeta { sequences: frozen.sequences, ..meta });
+                }
+            }
+            if let Some(logs) = &frozen_tenant.logs {
+                for &day in &logs.days {
+                    let to = Place { tenant, signal: Signal::Logs, day };
+                    let meta = drafts.write(&to, Effort::Fast, |part| logs.write(day, part))?;
                     written.push(PartMeta { sequences: frozen.sequences, ..meta });
                 }
             }

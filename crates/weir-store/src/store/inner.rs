@@ -16,6 +16,7 @@ use weir_signal::{Reason, Refusal, Tenant};
 
 use crate::batches::Batches;
 use crate::disk::{Disk, remove_all};
+use crate::logs::{FrozenLogs, LogTenant};
 use crate::manifest::{Manifest, Tombstone};
 use crate::metrics::{FrozenMetrics, MetricTenant};
 use crate::part::Part;
@@ -67,12 +68,13 @@ pub(crate) struct Doomed {
 pub(crate) struct TenantState {
     pub(crate) tenant: Tenant,
     pub(crate) metrics: MetricTenant,
+    pub(crate) logs: LogTenant,
 }
 
 impl TenantState {
     /// Bytes that a flush would take out.
     pub(crate) fn bytes(&self) -> usize {
-        locked(&self.metrics.head).bytes()
+        locked(&self.metrics.head).bytes() + locked(&self.logs.head).bytes()
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) struct Frozen {
 #[derive(Default)]
 pub(crate) struct FrozenTenant {
     pub(crate) metrics: Option<FrozenMetrics>,
+    pub(crate) logs: Option<FrozenLogs>,
 }
 
 impl View {

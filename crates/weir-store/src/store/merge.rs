@@ -15,9 +15,9 @@ use super::inner::{Doomed, Inner, View, locked};
 use super::pace::Pace;
 use crate::error::StoreError;
 use crate::manifest::{Manifest, PartMeta};
-use crate::metrics;
 use crate::part::{Part, folder};
 use crate::signal::Signal;
+use crate::{logs, metrics};
 
 /// The level of a part that holds what a day had when it was over.
 const LEVEL_DAY: u8 = 100;
@@ -99,7 +99,8 @@ impl Inner {
         let mut drafts = Drafts::new(self);
         let meta = drafts.write(&Place { tenant, signal, day }, Effort::Small, |part| match signal {
             Signal::Metrics => metrics::merge_parts(&inputs, day, part, pace),
-            Signal::Logs | Signal::Spans => unreachable!("nothing writes parts of this signal"),
+            Signal::Logs => logs::merge_parts(&inputs, day, part, pace),
+            Signal::Spans => unreachable!("nothing writes parts of this signal"),
         })?;
         let metas = || plan.parts.iter().map(|part| &part.meta);
         let meta = PartMeta {

@@ -22,6 +22,7 @@ use threads::Threads;
 
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};
+use crate::logs::LogAppender;
 use crate::manifest::Tombstone;
 use crate::metrics::MetricAppender;
 use crate::settings::Settings;
@@ -72,6 +73,11 @@ impl Store {
     /// Takes one payload of metrics.
     pub fn metrics(&self, tenant: &Tenant) -> MetricAppender {
         MetricAppender::new(Arc::clone(&self.inner), self.inner.tenant(tenant))
+    }
+
+    /// Takes one payload of lines.
+    pub fn logs(&self, tenant: &Tenant) -> LogAppender {
+        LogAppender::new(Arc::clone(&self.inner), self.inner.tenant(tenant))
     }
 
     /// Writes what is in memory to parts. Blocks until it is on the disk.

@@ -13,6 +13,7 @@ use super::inner::{Bell, Clock, Inner, SpaceWatch, TenantState, View, locked};
 use crate::batches::{self, Batches};
 use crate::disk::{Disk, EntryKind, create_dirs, join, remove_all};
 use crate::error::OpenError;
+use crate::logs::LogReplay;
 use crate::manifest::Manifest;
 use crate::metrics::MetricReplay;
 use crate::part::Part;
@@ -247,6 +248,7 @@ fn replay_generation(
     let file = inner.disk.open(&wal::path(generation))?;
     let now_s = (inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
     let mut metrics: BTreeMap<Tenant, (Arc<TenantState>, MetricReplay)> = BTreeMap::new();
+    let mut logs: BTreeMap<Tenant, (Arc<TenantState>, LogReplay)> = BTreeMap::new();
     let mut damages = Vec::new();
     let path = wal::path(generation);
     let found = wal::replay(file, generation, kind, |at, head, payload| {
@@ -268,11 +270,18 @@ fn replay_generation(
                 });
                 locked(&state.metrics.head).replay(payload, replay)
             }
-            Signal::Logs | Signal::Spans => Ok(()),
+            Signal::Logs => {
+                let (state, replay) = logs
+                    .entry(tenant)
+                    .or_insert_with_key(|tenant| (inner.tenant(tenant), LogReplay::default()));
+                locked(&state.logs.head).replay(payload, replay)
+            }
+            Signal::Spans => Ok(()),
         };
         damages.extend(done.err().map(|damage| damage.within(&path, at)));
     })?;
     recovery.orphans += metrics.values().map(|(_, replay)| replay.orphans).sum::<u64>();
+    recovery.orphans += logs.values().map(|(_, replay)| replay.orphans).sum::<u64>();
     recovery.damages.extend(damages);
     Ok(found)
 }

@@ -1,11 +1,13 @@
 //! What the tests share: a store on a simulated disk, and a naive one beside it.
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use weir_signal::{
-    Labels, Limits, Matcher, MetricSink, Points, Reason, Refusal, Scope, SeriesSelect, SeriesSource, Tenant,
+    Direction, Labels, Limits, LogSelect, LogSink, LogSource, Matcher, MetricSink, Points, Reason, Refusal,
+    Scope, SeriesSelect, SeriesSource, Tenant,
 };
 use weir_store::{Clock, MergeSettings, Outcome, Recovery, Settings, SimDisk, Store, Ticket, Work};
 
@@ -62,12 +64,52 @@ pub fn write(
     appender.commit(batch)
 }
 
+/// Commits lines of one tenant: stream, time, line, and the user in the metadata.
+pub fn write_logs(
+    store: &Store,
+    tenant: &Tenant,
+    batch: Option<u128>,
+    lines: &[(Labels, i64, String)],
+) -> Result<(Outcome, Ticket), Refusal> {
+    let mut appender = store.logs(tenant);
+    for (labels, time, line) in lines {
+        let stream = appender.stream(labels)?;
+        let metadata = Labels::from_pairs([("of", line)]).unwrap();
+        let _ = appender.entry(stream, *time, line, &metadata);
+    }
+    appender.commit(batch)
+}
+
+/// Lines by time, then stream, then as they came.
+pub type Lines = Vec<(i64, Labels, String)>;
+
+/// Reads all lines that match, oldest first, in both directions.
+pub fn read_logs(store: &Store, scope: &Scope, matchers: Vec<Matcher>, from_ns: i64, to_ns: i64) -> Lines {
+    let mut found = Vec::new();
+    for direction in [Direction::Forward, Direction::Backward] {
+        let select =
+            LogSelect { matchers: matchers.clone(), from_ns, to_ns, direction, ..LogSelect::default() };
+        let mut stream = LogSource::select(store, scope, &select).unwrap();
+        let mut lines = Lines::new();
+        while let Some(row) = stream.next().unwrap() {
+            assert_eq!(row.metadata.get("of").unwrap_or_default(), row.line);
+            lines.push((row.time_ns, row.stream.clone(), row.line.to_owned()));
+        }
+        if direction == Direction::Backward {
+            lines.reverse();
+        }
+        found.push(lines);
+    }
+    assert_eq!(found[0], found[1], "backward is forward reversed");
+    found.remove(0)
+}
+
 pub type Series = BTreeMap<Labels, BTreeMap<i64, u64>>;
 
 /// Reads everything that matches.
 pub fn read(store: &Store, scope: &Scope, matchers: Vec<Matcher>, from_ms: i64, to_ms: i64) -> Series {
     let select = SeriesSelect { matchers, from_ms, to_ms, ..SeriesSelect::default() };
-    let mut stream = store.select(scope, &select).unwrap();
+    let mut stream = SeriesSource::select(store, scope, &select).unwrap();
     let mut points = Points::default();
     let mut found = Series::new();
     let mut last: Option<Labels> = None;

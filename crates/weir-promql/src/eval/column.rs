@@ -143,7 +143,7 @@ impl Column {
 
 /// Columns, one at a time.
 ///
-/// Each has at least one sample. Labels repeat only where [`Vector::may_repeat`](super::context::Vector) says so.
+/// Each has at least one sample.
 pub trait ColumnStream {
     /// Fills `column` (whose memory is used again) with the next; `false` at the end.
     ///

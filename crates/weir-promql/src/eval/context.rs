@@ -266,8 +266,8 @@ impl<'a> Context<'a> {
                 };
             }
             held.columns.push(column);
+            self.check_series(held.columns.len())?;
         }
-        self.check_series(held.columns.len())?;
         Ok(held)
     }
 

@@ -163,7 +163,9 @@ mod tests {
             let (a, b) = (within(a), within(b));
             let mask = |set: &BTreeSet<usize>| {
                 let mut mask = Mask::none(len);
-                set.iter().for_each(|&step| mask.set(step));
+                for &step in set {
+                    mask.set(step);
+                }
                 mask
             };
             let steps = |mask: &Mask| mask.steps().collect::<BTreeSet<_>>();

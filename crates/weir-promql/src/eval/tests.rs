@@ -43,13 +43,12 @@ fn some_series() -> MemorySeries {
         let time_ms = at * STEP_MS;
         series.push(&labels(r#"a_total{job="x"}"#), time_ms, at as f64 * 10.0, 0);
         series.push(&labels(r#"a_total{job="y"}"#), time_ms, at as f64 * 20.0, 0);
-        if at < 4 {
-            series.push(&labels(r#"b_total{job="x"}"#), time_ms, 1.0, 0);
-        } else if at == 4 {
-            series.push(&labels(r#"b_total{job="x"}"#), time_ms, stale_nan(), 0);
-        } else {
-            series.push(&labels(r#"c_total{job="x"}"#), time_ms, 2.0, 0);
-        }
+        let (name, value) = match at {
+            ..4 => ("b_total", 1.0),
+            4 => ("b_total", stale_nan()),
+            _ => ("c_total", 2.0),
+        };
+        series.push(&labels(&format!(r#"{name}{{job="x"}}"#)), time_ms, value, 0);
         series.push_histogram(&labels(r#"h{job="x"}"#), time_ms, Arc::new(histogram(at as f64)), 0);
     }
     series
@@ -103,8 +102,8 @@ fn names_go_at_once_unless_that_is_delayed() {
     check(r#"count(abs({__name__=~"a_total|b_total"}))"#, false, same);
     check(r#"count(abs({__name__=~"a_total|b_total"}))"#, true, "{} 3");
     check(r#"rate({__name__=~".+_total", job="x"}[1m])"#, false, same);
-    check(r#"count by (__name__) (rate(a_total[1m]))"#, false, "{} 2");
-    check(r#"max by (__name__) (-a_total)"#, true, "{} -30");
+    check("count by (__name__) (rate(a_total[1m]))", false, "{} 2");
+    check("max by (__name__) (-a_total)", true, "{} -30");
     check(r#"a_total{job="x"} * 2"#, false, r#"{job="x"} 60"#);
     check(r#"a_total{job="x"} > 2"#, false, r#"a_total{job="x"} 30"#);
 }

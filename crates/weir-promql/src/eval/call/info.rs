@@ -54,7 +54,8 @@ fn reference(context: &Context<'_>, expr: &Expr) -> Option<Shift> {
         Expr::Subquery(subquery) => {
             let mut shift = reference(context, &subquery.expr)?;
             if shift.at.is_none() {
-                shift.offset_ms += subquery.offset.as_ref().map_or(0, crate::ast::Duration::millis);
+                let offset_ms = subquery.offset.as_ref().map_or(0, crate::ast::Duration::millis);
+                shift.offset_ms = shift.offset_ms.saturating_add(offset_ms);
                 shift.at = context.at(subquery.at);
             }
             Some(shift)

@@ -1,14 +1,10 @@
 //! `label_replace`, `label_join`: labels made of labels.
 
-use regex::Regex;
-use weir_signal::{Labels, METRIC_NAME};
+use weir_signal::{Labels, METRIC_NAME, re2_whole};
 
 use super::{Call, Column, Context, EvalError, Grid, Vector, text};
 use crate::eval::column::{ColumnStream, is_label_name};
 use crate::eval::names::Checked;
-
-/// What a compiled pattern may take, in bytes: a bound against hostile queries.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn replace<'c>(
     context: &'c Context<'c>,
@@ -16,8 +12,7 @@ pub(super) fn replace<'c>(
     grid: Grid,
 ) -> Result<Vector<'c>, EvalError> {
     let [destination, replacement, source, pattern] = [1, 2, 3, 4].map(|at| text(&call.args[at]));
-    let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_BYTES_MAX).build();
-    let regex: Regex = regex
+    let regex = re2_whole(pattern)
         .map_err(|_| EvalError::query(format!("invalid regular expression in label_replace(): {pattern}")))?;
     if !is_label_name(destination) {
         return Err(EvalError::query(format!(

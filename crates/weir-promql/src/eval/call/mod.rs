@@ -68,7 +68,7 @@ pub(super) fn scalar(context: &Context<'_>, call: &Call, grid: Grid) -> Result<S
         F::Pi => Scalar::Constant(std::f64::consts::PI),
         F::Start => Scalar::Constant(seconds(context.start_ms)),
         F::End => Scalar::Constant(seconds(context.end_ms)),
-        F::Range => Scalar::Constant(seconds(context.end_ms - context.start_ms)),
+        F::Range => Scalar::Constant(seconds(context.end_ms.saturating_sub(context.start_ms))),
         F::Step if context.start_ms == context.end_ms => Scalar::Constant(0.0),
         F::Step => Scalar::Constant(seconds(context.step_ms)),
         F::MaxOf | F::MinOf => {

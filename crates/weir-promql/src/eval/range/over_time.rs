@@ -1,5 +1,7 @@
 //! `*_over_time` apart from sums: what one number says about the samples of a range.
 
+use std::collections::VecDeque;
+
 use super::RangeCall;
 use super::samples::{Samples, View};
 use super::window::Window;
@@ -94,10 +96,47 @@ fn of_floats(
 
 pub(super) fn extreme(call: &RangeCall<'_>, samples: &Samples, metric: &str, out: &mut Column) {
     if call.function == FunctionId::MaxOverTime {
-        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, max| value > max));
+        best(call, samples, metric, out, |value, max| value > max);
     } else {
-        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, |value, min| value < min));
+        best(call, samples, metric, out, |value, min| value < min);
     }
+}
+
+fn best(
+    call: &RangeCall<'_>,
+    samples: &Samples,
+    metric: &str,
+    out: &mut Column,
+    better: impl Fn(f64, f64) -> bool,
+) {
+    if !samples.histograms.times.is_empty() {
+        of_floats(call, samples, metric, out, |_, floats| fold(floats.values, &better));
+        return;
+    }
+    // The places that are or will be the best: each is better than those after it, or as good. What is worse than a later one
+    // never will be, so that every sample is looked at twice at most, however long the range is.
+    let mut candidates: VecDeque<usize> = VecDeque::new();
+    let mut seen = 0;
+    let values = &samples.floats.values;
+    call.windows.slide(&samples.floats.times, |step, range, _| {
+        while candidates.front().is_some_and(|&first| first < range.start) {
+            candidates.pop_front();
+        }
+        for at in seen.max(range.start)..range.end {
+            if values[at].is_nan() {
+                continue;
+            }
+            while candidates.back().is_some_and(|&last| better(values[at], values[last])) {
+                candidates.pop_back();
+            }
+            candidates.push_back(at);
+        }
+        seen = range.end;
+        if let Some(last) = range.clone().next_back() {
+            // Without a candidate all are NaN.
+            out.set(step, values[candidates.front().copied().unwrap_or(last)]);
+        }
+    });
 }
 
 /// The first value that no other is better than; NaN only where there is nothing else.

@@ -151,9 +151,9 @@ fn floats(call: &RangeCall<'_>, kind: Kind, samples: View<'_, f64>, out: &mut Co
             change += values[at - 1];
         }
         let layout = Layout {
-            to_first: samples.times[first] - (end - call.windows.range_ms),
-            from_last: end - samples.times[last],
-            sampled: samples.times[last] - samples.times[first],
+            to_first: samples.times[first].saturating_sub(end.saturating_sub(call.windows.range_ms)),
+            from_last: end.saturating_sub(samples.times[last]),
+            sampled: samples.times[last].saturating_sub(samples.times[first]),
             distances: last - first,
         };
         let extrapolation = match &kept {

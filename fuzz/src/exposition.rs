@@ -33,6 +33,8 @@ pub(crate) const TARGET: Target = Target {
         "{\"a.b\"",
         "quantile=\"0.5\"",
         "\\n\\\\\\\"",
+        "é",
+        "\\é",
         "NaN",
         "+Inf",
         "1e999",

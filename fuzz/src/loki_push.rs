@@ -20,6 +20,8 @@ pub(crate) const TARGET: Target = Target {
         "\\u00e9",
         "\\ud83d",
         "\\\"",
+        "é",
+        "\\é",
         "null",
         "-1.5e9",
         "[[[[[[[[",

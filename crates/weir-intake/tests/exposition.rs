@@ -539,7 +539,7 @@ fn cost_of_a_sample() {
     let mut text = String::from("# TYPE node_cpu_seconds counter\n# HELP node_cpu_seconds Seconds.\n");
     for cpu in 0..1000 {
         for mode in ["idle", "iowait", "user"] {
-            let _ = write!(text, "node_cpu_seconds_total{{cpu=\"{cpu}\",mode=\"{mode}\"}} {cpu}.25\n");
+            let _ = writeln!(text, "node_cpu_seconds_total{{cpu=\"{cpu}\",mode=\"{mode}\"}} {cpu}.25");
         }
     }
     let openmetrics = format!("{text}# EOF\n");

@@ -76,7 +76,9 @@ fn json(streams: &[Stream]) -> Vec<u8> {
     serde_json::json!({ "streams": streams }).to_string().into_bytes()
 }
 
-const BOTH: [(Message, fn(&[Stream]) -> Vec<u8>); 2] = [(Message::Protobuf, protobuf), (Message::Json, json)];
+type Write = fn(&[Stream]) -> Vec<u8>;
+
+const BOTH: [(Message, Write); 2] = [(Message::Protobuf, protobuf), (Message::Json, json)];
 
 fn decode(message: Message, payload: &[u8], sink: &mut Recorder) -> Result<Outcome, Refusal> {
     Decoder::new().decode(message, Encoding::Identity, payload, &Limits::default(), sink)
@@ -88,12 +90,10 @@ fn check(text: &str, expect: &str) {
     let found = match decode(Message::Json, text.as_bytes(), &mut sink) {
         Ok(outcome) if !outcome.refused.is_empty() => outcome.refused.to_string(),
         Ok(_) => {
-            let lines = sink.entries.iter();
-            lines
-                .map(|(stream, time, line, m)| {
-                    format!("{} {time} {line} {m};", sink.streams[stream.0 as usize])
-                })
-                .collect()
+            let line = |(stream, time, line, metadata): &(StreamRef, i64, String, Labels)| {
+                format!("{} {time} {line} {metadata};", sink.streams[stream.0 as usize])
+            };
+            sink.entries.iter().map(line).collect::<Vec<_>>().concat()
         }
         Err(refusal) => refusal.message,
     };

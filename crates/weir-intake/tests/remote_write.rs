@@ -16,14 +16,17 @@ use weir_signal::{
     Reason, Refusal, SeriesRef,
 };
 
+type Pairs = Vec<(String, String)>;
+
 /// A series as a sender has it.
 #[derive(Debug, Clone, Default)]
 struct Sent {
-    labels: Vec<(String, String)>,
+    labels: Pairs,
     /// Time, value, start.
     samples: Vec<(i64, f64, i64)>,
     histograms: Vec<(i64, IntHistogram, i64)>,
-    exemplars: Vec<(i64, f64, Vec<(String, String)>)>,
+    /// Time, value, labels.
+    exemplars: Vec<(i64, f64, Pairs)>,
     help: String,
 }
 
@@ -132,7 +135,9 @@ fn v2(series: &[Sent]) -> Vec<u8> {
         });
     }
     let mut out = Writer::new();
-    symbols.iter().for_each(|symbol| out.text(4, symbol));
+    for symbol in &symbols {
+        out.text(4, symbol);
+    }
     [out.into_bytes(), bodies.into_bytes()].concat()
 }
 
@@ -140,7 +145,9 @@ fn decode(message: Message, payload: &[u8], sink: &mut Recorder) -> Result<Outco
     Decoder::new().decode_plain(message, payload, &Limits::default(), sink)
 }
 
-const BOTH: [(Message, fn(&[Sent]) -> Vec<u8>); 2] = [(Message::V1, v1), (Message::V2, v2)];
+type Write = fn(&[Sent]) -> Vec<u8>;
+
+const BOTH: [(Message, Write); 2] = [(Message::V1, v1), (Message::V2, v2)];
 
 #[test]
 fn series_that_are_none_are_refused_and_the_rest_is_taken() {
@@ -255,9 +262,13 @@ fn metadata_is_given_once_a_family() {
 fn requests_of_2_0_are_held_to_their_symbols() {
     let request = |symbols: &[&str], refs: &[u64], samples: bool| {
         let mut out = Writer::new();
-        symbols.iter().for_each(|symbol| out.text(4, symbol));
+        for symbol in symbols {
+            out.text(4, symbol);
+        }
         out.message(5, |out| {
-            refs.iter().for_each(|&symbol| out.uint(1, symbol));
+            for &symbol in refs {
+                out.uint(1, symbol);
+            }
             if samples {
                 out.message(2, |out| out.double(1, 1.0));
             }
@@ -287,7 +298,9 @@ fn requests_of_2_0_are_held_to_their_symbols() {
 #[test]
 fn metadata_that_refers_to_nothing_loses_each_of_its_series() {
     let mut out = Writer::new();
-    ["", "__name__", "up", "job", "a"].iter().for_each(|symbol| out.text(4, symbol));
+    for symbol in ["", "__name__", "up", "job", "a"] {
+        out.text(4, symbol);
+    }
     for refs in [vec![1, 2], vec![1, 2, 3, 4]] {
         out.message(5, |out| {
             out.packed_uints(1, refs);
@@ -379,7 +392,7 @@ fn histograms_are_checked() {
     decode(Message::V1, &v1(&[series]), &mut sink).unwrap();
     let found = sink.histograms[0].2.to_float();
     assert_eq!((found.schema, found.count), (8, 7.0));
-    assert_eq!(found.positive.counts.iter().sum::<f64>(), 5.0);
+    assert_eq!((found.schema, found.positive.counts.iter().sum()), (8, 5.0));
 }
 
 #[test]

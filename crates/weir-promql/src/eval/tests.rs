@@ -148,6 +148,22 @@ fn limits_end_a_query() {
 }
 
 #[test]
+fn any_time_can_be_asked_for() {
+    let mut series = some_series();
+    for time_ms in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
+        series.push(&labels(r#"m_total{job="x"}"#), time_ms, 1.0, 0);
+    }
+    for text in SHAPES.iter().copied().chain(["a_total @ 9e15", "m_total offset 200y", "hour() + year()"]) {
+        for time_ms in [i64::MIN, -1, 0, i64::MAX] {
+            // Errors are answers, too; overflow is none.
+            let _ = at(text, time_ms, &series);
+            let wide = Query { from_ms: i64::MIN, to_ms: i64::MAX, step_ms: i64::MAX / 3, ..query(text) };
+            let _ = ask(&wide, &series);
+        }
+    }
+}
+
+#[test]
 fn ranges_and_texts_have_no_value_over_a_range() {
     for (text, kind) in [("a_total[1m]", "range vector"), (r#""a""#, "string")] {
         let found = over(text, 60_000, &some_series()).unwrap_err().to_string();

@@ -283,15 +283,15 @@ mod tests {
         (bytes, place)
     }
 
-    fn read(bytes: Vec<u8>, place: Place) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), ReadError> {
+    fn read(bytes: Vec<u8>, place: Place) -> Result<[Vec<u8>; 3], ReadError> {
         let reader = FileReader::open(Arc::new(InMemory::new("t", bytes)), KIND)?;
-        Ok((reader.read(place)?, reader.read_named(7)?.0, reader.read_named(8)?.0))
+        Ok([reader.read(place)?, reader.read_named(7)?.0, reader.read_named(8)?.0])
     }
 
     #[test]
     fn pieces_come_back() {
         let (bytes, place) = written();
-        assert_eq!(read(bytes, place).unwrap(), (b"somewhere".to_vec(), b"by name".to_vec(), Vec::new()));
+        assert_eq!(read(bytes, place).unwrap(), [b"somewhere".to_vec(), b"by name".to_vec(), Vec::new()]);
     }
 
     #[test]

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// A series by its text, with times and values.
-pub type Recorded = BTreeMap<Vec<(String, String)>, (Vec<i64>, Vec<f64>)>;
+/// Series by their labels.
+pub(crate) type Recorded = BTreeMap<Vec<(String, String)>, Columns>;
+
+/// Times and values.
+type Columns = (Vec<i64>, Vec<f64>);
 
 /// All series of a recording, ascending; of one that was cut off what is readable.
-pub fn read(file: &Path) -> std::io::Result<Recorded> {
+pub(crate) fn read(file: &Path) -> std::io::Result<Recorded> {
     let mut decoder = zstd::Decoder::new(std::fs::File::open(file)?)?;
     decoder.window_log_max(27)?;
     let mut stream = BufReader::with_capacity(1 << 20, decoder);
     let mut header = String::new();
     stream.read_line(&mut header)?;
     let targets = targets(&header);
-    let mut series: BTreeMap<(u16, Vec<u8>), (Vec<i64>, Vec<f64>)> = BTreeMap::new();
+    let mut series: BTreeMap<(u16, Vec<u8>), Columns> = BTreeMap::new();
     let mut frame = [0; 18];
     let mut body = Vec::new();
     let mut first: BTreeMap<u16, (i64, i64)> = BTreeMap::new();

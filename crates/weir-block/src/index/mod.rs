@@ -4,9 +4,9 @@
 //! pages of terms with the series that have each ([`terms`]), and pages of series with their terms ([`table`]), so that
 //! reading a few labels or answering a few matchers touches a few pages only.
 //!
-//! Terms are front-coded and packed rather than an FST: on recorded metrics that is smaller than the FST itself, the same
-//! pages serve reading labels back, and every byte of them can be checked before it is believed, which the automaton in
-//! crate `fst` does not offer.
+//! Terms are front-coded and packed rather than put into an FST. Of an hour of twenty exporters (4,335 terms of 152 kB)
+//! that is 29 kB where the FST of crate `fst` is 56 kB, or 39 kB packed; the same pages give labels back; and damage is
+//! always an error, where one flipped bit in three made reading that FST panic.
 
 mod postings;
 mod select;

@@ -25,8 +25,12 @@ use crate::pack::{Effort, Packer, Unpacker};
 use crate::values::{self, Codec, Peer, Scaled};
 use crate::varint::{Cursor, put_u64};
 
-/// A page is closed when light and dense bytes together are as long.
+/// A page is closed when light and dense bytes together are as long,
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+/// unless it has fewer blocks than this: long blocks too shall find others that they are like,
+const PAGE_ROWS_MIN: usize = 16;
+/// but not when it is as long.
+const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// And when it has as many blocks, however short.
 pub(crate) const PAGE_ROWS_MAX: usize = 2048;
 /// What damaged lengths can claim at most.
@@ -153,7 +157,9 @@ impl PageWriter {
 
     /// The page, once it is full; `flush` where it need not be.
     pub(crate) fn take_page(&mut self, flush: bool) -> Option<Page> {
-        let full = self.light.len() + self.dense.len() >= PAGE_BYTES || self.heads.len() >= PAGE_ROWS_MAX;
+        let (bytes, rows) = (self.light.len() + self.dense.len(), self.heads.len());
+        let long = if rows < PAGE_ROWS_MIN { PAGE_BYTES_MAX } else { PAGE_BYTES };
+        let full = bytes >= long || rows >= PAGE_ROWS_MAX;
         let last_series = self.last_series?;
         if !(full || flush) {
             return None;
@@ -197,7 +203,9 @@ pub(crate) struct PageReader {
     column: Vec<u8>,
     times: Vec<u32>,
     light: Vec<u8>,
-    dense: Vec<u8>,
+    /// The page; its dense bytes begin at `dense`.
+    body: Vec<u8>,
+    dense: usize,
     rows: Vec<Row>,
     numbers: Vec<i64>,
     /// Numbers of blocks that were read, the oldest first.
@@ -205,9 +213,19 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// Takes a page apart.
-    pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Damage> {
-        let Self { unpacker, column, times, light, dense, rows, .. } = self;
+    /// Takes apart the page that `read` writes to the memory it is given.
+    pub(crate) fn open<E>(
+        &mut self,
+        read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+        damaged: impl FnOnce(Damage) -> E,
+    ) -> Result<u64, E> {
+        read(&mut self.body)?;
+        self.take_apart().map_err(damaged)?;
+        Ok(self.body.len() as u64)
+    }
+
+    fn take_apart(&mut self) -> Result<(), Damage> {
+        let Self { unpacker, column, times, light, body, rows, .. } = self;
         rows.clear();
         self.kept.clear();
         times.clear();
@@ -227,8 +245,8 @@ impl PageReader {
         }
         unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 10, column)?;
         unpacker.unpack(&mut cursor, LIGHT_BYTES_MAX, light)?;
-        dense.clear();
-        dense.extend_from_slice(cursor.rest());
+        self.dense = cursor.at();
+        let dense = cursor.rest();
         let mut lengths = Cursor::new(column);
         let (mut series, mut light_at, mut dense_at) = (first_series, 0, 0);
         for (index, (&head, &times)) in heads.iter().zip(times.iter()).enumerate() {
@@ -293,7 +311,13 @@ impl PageReader {
             light.take(at)?;
             values::Decoder::floats(scaled, &self.numbers, &mut light, values)?;
         } else {
-            decoder.decode(row.codec, count, &mut light, &self.dense[row.dense.clone()], values)?;
+            decoder.decode(
+                row.codec,
+                count,
+                &mut light,
+                &self.body[self.dense..][row.dense.clone()],
+                values,
+            )?;
         }
         if !row.has_extras {
             light.end()?;
@@ -314,8 +338,13 @@ impl PageReader {
         let row = &self.rows[index];
         let mut light = Cursor::new(&self.light[row.light.clone()]);
         let start = numbers.len();
-        let scaled =
-            decoder.numbers(row.codec, count, &mut light, &self.dense[row.dense.clone()], numbers)?;
+        let scaled = decoder.numbers(
+            row.codec,
+            count,
+            &mut light,
+            &self.body[self.dense..][row.dense.clone()],
+            numbers,
+        )?;
         let at = light.at();
         if let Some(distance) = scaled.like {
             let other = index.checked_sub(distance).filter(|_| distance > 0 && depth < LIKE_DEPTH_MAX);

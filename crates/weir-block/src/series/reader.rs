@@ -175,7 +175,7 @@ const TIMES_KEPT_MAX: usize = 1 << 20;
 
 /// A column of times, decoded.
 pub(super) struct Times {
-    pub(super) times: Vec<i64>,
+    pub(super) all: Vec<i64>,
     order: Order,
     from_ms: i64,
     to_ms: i64,
@@ -186,7 +186,7 @@ impl Times {
         let order = if times.is_sorted() { Order::Ascending } else { Order::Any };
         let from_ms = times.iter().copied().min().unwrap_or(i64::MAX);
         let to_ms = times.iter().copied().max().unwrap_or(i64::MIN);
-        Self { times, order, from_ms, to_ms }
+        Self { all: times, order, from_ms, to_ms }
     }
 }
 
@@ -197,7 +197,6 @@ pub struct SegmentReader {
     page: PageReader,
     /// Which page that is, and whether reading it went well.
     page_index: Option<usize>,
-    body: Vec<u8>,
     decoder: values::Decoder,
     columns: HashMap<u32, Column>,
     times: HashMap<u32, Arc<Times>>,
@@ -212,7 +211,6 @@ impl SegmentReader {
             labels: IndexBuffers::default(),
             page: PageReader::default(),
             page_index: None,
-            body: Vec::new(),
             decoder: values::Decoder::default(),
             columns: HashMap::new(),
             times: HashMap::new(),
@@ -280,7 +278,7 @@ impl SegmentReader {
                 }
                 let start = sink.columns().times.len();
                 self.row(row, &times, sink).map_err(|damage| segment.data.damaged(page.place, damage))?;
-                bytes += times.times.len() as u64 * 16;
+                bytes += times.all.len() as u64 * 16;
                 if from_ms > times.from_ms || to_ms < times.to_ms {
                     sink.cut(start, times.order, from_ms, to_ms);
                 }
@@ -293,9 +291,9 @@ impl SegmentReader {
     pub(super) fn row(&mut self, row: usize, times: &Times, sink: &mut impl Sink) -> Result<(), Damage> {
         let columns = sink.columns();
         let start = columns.times.len();
-        columns.times.extend_from_slice(&times.times);
+        columns.times.extend_from_slice(&times.all);
         let has_extras = self.page.rows()[row].has_extras;
-        let mut rest = self.page.values(row, times.times.len(), &mut self.decoder, columns.values)?;
+        let mut rest = self.page.values(row, times.all.len(), &mut self.decoder, columns.values)?;
         if has_extras {
             extras::read(&mut rest, start, sink)?;
         }
@@ -313,10 +311,11 @@ impl SegmentReader {
         }
         self.page_index = None;
         let place = self.segment.pages[index].place;
-        self.segment.data.read_into(place, &mut self.body)?;
-        self.page.open(&self.body).map_err(|damage| self.segment.data.damaged(place, damage))?;
+        let data = &self.segment.data;
+        let bytes =
+            self.page.open(|body| data.read_into(place, body), |damage| data.damaged(place, damage))?;
         self.page_index = Some(index);
-        Ok(self.body.len() as u64)
+        Ok(bytes)
     }
 
     /// The open page.

@@ -173,10 +173,6 @@ fn cut<T>(
     if first == start && last == times.len() {
         return;
     }
-    fn keep<T>(column: &mut Vec<T>, start: usize, first: usize, last: usize) {
-        column.truncate(last);
-        column.drain(start..first);
-    }
     keep(times, start, first, last);
     keep(values, start, first, last);
     if !starts.is_empty() {
@@ -190,6 +186,12 @@ fn cut<T>(
             (first..last).contains(&index)
         }
     });
+}
+
+/// Of what stands from `start` on, keeps `first..last`.
+fn keep<T>(column: &mut Vec<T>, start: usize, first: usize, last: usize) {
+    column.truncate(last);
+    column.drain(start..first);
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ struct Logs {
     entries: Vec<Entry>,
     /// What the rows take as CSV.
     raw_bytes: usize,
+    /// Rows that are sent as they are.
+    as_they_are: usize,
 }
 
 fn archive() -> Option<PathBuf> {
@@ -39,7 +41,7 @@ fn load(files_max: usize) -> Option<Logs> {
     let file = std::fs::File::open(archive()?).unwrap();
     let mut decoder = zstd::stream::read::Decoder::new(file).unwrap();
     decoder.window_log_max(27).unwrap();
-    let mut logs = Logs { entries: Vec::new(), raw_bytes: 0 };
+    let mut logs = Logs { entries: Vec::new(), raw_bytes: 0, as_they_are: 0 };
     let mut files = 0;
     let mut head = [0; 512];
     while files < files_max && decoder.read_exact(&mut head).is_ok() && head[0] != 0 {
@@ -55,6 +57,7 @@ fn load(files_max: usize) -> Option<Logs> {
                 let row = std::str::from_utf8(row).unwrap();
                 logs.raw_bytes += row.len() + 1;
                 let entry = parse(row).filter(|entry| print(entry) == row);
+                logs.as_they_are += usize::from(entry.is_none());
                 logs.entries.push(entry.unwrap_or_else(|| Entry {
                     stream: Labels::from_pairs([("job", "csv")]).unwrap(),
                     time_ns: 0,
@@ -156,10 +159,11 @@ fn check(logs: &Logs, options: LogWriterOptions) -> f64 {
     let ratio = logs.raw_bytes as f64 / size as f64;
     let speed = |time: std::time::Duration| line_bytes as f64 / 1e6 / time.as_secs_f64();
     println!(
-        "{:?}: {} rows, {} bytes of CSV, {line_bytes} of lines in {} blocks -> data {} + index {} + filter {} = {size}: \
+        "{:?}: {} rows ({} as they are), {} bytes of CSV, {line_bytes} of lines in {} blocks -> data {} + index {} + filter {} = {size}: \
          {ratio:.1} : 1 (lines alone {:.1} : 1); in {:.0} MB/s, out {:.0} MB/s of lines",
         options.effort,
         logs.entries.len(),
+        logs.as_they_are,
         logs.raw_bytes,
         files.summary.blocks,
         files.data.len(),

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod pack;
 pub mod read;
 pub mod series;
+pub mod spans;
 pub mod strings;
 pub mod times;
 pub mod values;

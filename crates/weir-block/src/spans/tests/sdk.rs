@@ -1,0 +1,1 @@
+//! Spans as SDKs send them.

@@ -39,5 +39,8 @@ pub use metrics::MetricAppender;
 pub use outcome::{Outcome, Refused};
 pub use settings::{MergeSettings, Retention, Settings, TenantSettings, Work};
 pub use signal::Signal;
-pub use store::{Clock, LogDamage, Recovery, Store};
+pub use store::{
+    Clock, Concern, Copied, Finding, LogDamage, Recovery, SignalCounts, SignalStats, Stats, Store,
+    TenantStats, restore,
+};
 pub use wal::{Ticket, WalStats};

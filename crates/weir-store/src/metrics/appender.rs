@@ -46,6 +46,8 @@ impl MetricTenant {
 
 /// Names a series that the payload brought; others are named by their number.
 const FRESH: u32 = 1 << 31;
+/// The number of a series that was not asked for yet.
+const UNKNOWN: u32 = u32::MAX;
 /// Appenders whose buffers are kept.
 const SPARE_MAX: usize = 8;
 /// Rows beyond which buffers are given back.
@@ -151,19 +153,23 @@ impl MetricAppender {
         let now_s = (self.inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
         let series_max = settings.of(&self.tenant.tenant).series_max;
         let record = &mut buffers.record;
-        for (labels, _) in &buffers.fresh {
-            let number = match head.series.find(labels) {
-                Some(number) => number,
-                None if head.active_series() as u64 >= series_max => FRESH,
-                None => head.series.add(labels.clone()),
-            };
-            buffers.numbers.push(number);
-        }
-        let numbers = &buffers.numbers;
+        let (fresh, numbers) = (&buffers.fresh, &mut buffers.numbers);
+        numbers.resize(fresh.len(), UNKNOWN);
         // The number that `series` stands for; `FRESH` where there is no room for it.
-        let resolve = |head: &mut MetricHead, record: &mut RecordWriter, series: u32| {
-            let number =
-                if series & FRESH == 0 { head.active(series) } else { numbers[(series ^ FRESH) as usize] };
+        let mut resolve = |head: &mut MetricHead, record: &mut RecordWriter, series: u32| {
+            let number = if series & FRESH == 0 {
+                head.active(series)
+            } else {
+                let at = (series ^ FRESH) as usize;
+                if numbers[at] == UNKNOWN {
+                    numbers[at] = match head.series.find(&fresh[at].0) {
+                        Some(number) => number,
+                        None if head.active_series() as u64 >= series_max => FRESH,
+                        None => head.series.add(fresh[at].0.clone()),
+                    };
+                }
+                numbers[at]
+            };
             if number != FRESH {
                 let series = head.series.get_mut(number);
                 if !series.logged {
@@ -221,7 +227,8 @@ impl MetricAppender {
         for _ in 0..without_room {
             outcome.refused.count(Reason::Cardinality, || too_many_series(series_max));
         }
-        let known = buffers.fresh.iter().zip(numbers).filter(|&(_, &number)| number != FRESH);
+        let known = buffers.fresh.iter().zip(&buffers.numbers);
+        let known = known.filter(|&(_, &number)| number != FRESH && number != UNKNOWN);
         let mut known = known.filter_map(|((_, key), &number)| Some(((*key)?, number))).peekable();
         if known.peek().is_some() {
             let active = head.active_series();

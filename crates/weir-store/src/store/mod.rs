@@ -8,7 +8,10 @@ pub(crate) mod inner;
 mod merge;
 mod open;
 pub(crate) mod pace;
+mod snapshot;
+mod stats;
 mod threads;
+mod verify;
 
 use std::sync::Arc;
 
@@ -18,7 +21,10 @@ pub use inner::Clock;
 use inner::Inner;
 pub use open::{LogDamage, Recovery};
 use pace::Pace;
+pub use snapshot::{Copied, restore};
+pub use stats::{SignalCounts, SignalStats, Stats, TenantStats};
 use threads::Threads;
+pub use verify::{Concern, Finding};
 
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};

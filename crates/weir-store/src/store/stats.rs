@@ -1,0 +1,135 @@
+//! How a store is.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use weir_signal::{Reason, Tenant};
+
+use super::Store;
+use super::inner::{locked, reading};
+use crate::disk::Space;
+use crate::manifest::PartMeta;
+use crate::signal::Signal;
+use crate::wal::WalStats;
+
+/// How a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// The log. Its failure says why the store takes nothing any more.
+    pub wal: WalStats,
+    /// Bytes of samples and lines that wait in memory for the next flush.
+    pub head_bytes: u64,
+    /// Whether what an earlier flush took out could not be written yet.
+    pub flush_waits: bool,
+    /// Tombstones that are applied when parts are read.
+    pub tombstones: u64,
+    /// Folders of parts that are removed when their last reader is gone.
+    pub doomed: u64,
+    /// Room on the disk, where it can say.
+    pub space: Option<Space>,
+    /// By tenant, ascending.
+    pub tenants: Vec<TenantStats>,
+    /// By signal.
+    pub counters: Vec<SignalCounts>,
+}
+
+/// What a tenant has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantStats {
+    /// Who.
+    pub tenant: Tenant,
+    /// Series that are written to.
+    pub active_series: u64,
+    /// Bytes of their labels and tables.
+    pub series_bytes: u64,
+    /// Log streams with lines in memory.
+    pub streams: u64,
+    /// By signal.
+    pub signals: Vec<SignalStats>,
+}
+
+/// What a tenant has of a signal in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalStats {
+    /// Which.
+    pub signal: Signal,
+    /// Parts.
+    pub parts: u64,
+    /// Bytes of their files, indexes and filters included.
+    pub bytes: u64,
+    /// Samples, lines or spans.
+    pub rows: u64,
+    /// First and last time, in the signal's unit.
+    pub times: Option<(i64, i64)>,
+}
+
+/// What was taken and refused since the store was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalCounts {
+    /// Which.
+    pub signal: Signal,
+    /// Samples, lines or spans.
+    pub accepted: u64,
+    /// Batches that were there already.
+    pub batches_again: u64,
+    /// Samples, lines or spans by reason; whole payloads where the store took nothing.
+    pub refused: Vec<(Reason, u64)>,
+}
+
+impl Store {
+    /// How the store is now.
+    pub fn stats(&self) -> Stats {
+        let inner = &self.inner;
+        let view = inner.view();
+        let mut tenants: BTreeMap<Tenant, TenantStats> = BTreeMap::new();
+        let new = |tenant: &Tenant| TenantStats {
+            tenant: tenant.clone(),
+            active_series: 0,
+            series_bytes: 0,
+            streams: 0,
+            signals: Signal::ALL
+                .map(|signal| SignalStats { signal, parts: 0, bytes: 0, rows: 0, times: None })
+                .to_vec(),
+        };
+        for (tenant, state) in reading(&inner.tenants).iter() {
+            let stats = tenants.entry(tenant.clone()).or_insert_with_key(new);
+            let metrics = locked(&state.metrics.head);
+            stats.active_series = metrics.active_series() as u64;
+            stats.series_bytes = metrics.series_bytes() as u64;
+            drop(metrics);
+            stats.streams = locked(&state.logs.head).streams() as u64;
+        }
+        for part in &view.parts {
+            let meta = &part.meta;
+            let stats = tenants.entry(meta.tenant.clone()).or_insert_with_key(new);
+            for stats in stats.signals.iter_mut().filter(|stats| stats.signal == meta.signal) {
+                stats.parts += 1;
+                stats.bytes += meta.bytes();
+                stats.rows += meta.rows;
+                let (from, to) = stats.times.unwrap_or((meta.from, meta.to));
+                stats.times = Some((from.min(meta.from), to.max(meta.to)));
+            }
+        }
+        let counts = |signal| SignalCounts {
+            signal,
+            accepted: inner.counters.accepted(signal),
+            batches_again: inner.counters.again(signal),
+            refused: inner.counters.refused(signal),
+        };
+        Stats {
+            wal: inner.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
+            head_bytes: inner.head_bytes.load(Ordering::Relaxed),
+            flush_waits: view.frozen.is_some(),
+            tombstones: view.tombstones.len() as u64,
+            doomed: locked(&inner.doomed).len() as u64,
+            space: inner.disk.space().ok(),
+            tenants: tenants.into_values().collect(),
+            counters: Signal::ALL.map(counts).to_vec(),
+        }
+    }
+
+    /// All parts, in the order of their commits.
+    pub fn parts(&self) -> Vec<PartMeta> {
+        self.inner.view().parts.iter().map(|part| part.meta.clone()).collect()
+    }
+}

@@ -8,6 +8,7 @@
 pub mod compress;
 pub mod exposition;
 mod limits;
+pub mod jaeger;
 pub mod loki;
 mod names;
 pub mod otlp;
@@ -15,6 +16,7 @@ pub mod record;
 mod refused;
 pub mod remote_write;
 pub mod wire;
+pub mod zipkin;
 
 pub use limits::Limits;
 pub use names::series_labels;

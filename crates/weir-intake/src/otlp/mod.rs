@@ -36,7 +36,7 @@ pub struct Accepted {
 
 impl Accepted {
     /// Notes what became of one of them, or of `items` at once.
-    fn note(
+    pub(crate) fn note(
         &mut self,
         place: impl fmt::Display,
         taken: Result<(), Refusal>,

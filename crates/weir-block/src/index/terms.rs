@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use roaring::RoaringBitmap;
-use weir_signal::ReadError;
+use weir_signal::{ReadError, STRING_BYTES_MAX};
 
 use super::Index;
 use super::postings::{self, Postings};
@@ -22,15 +22,19 @@ use crate::strings::{self, Strings};
 use crate::varint::{Cursor, put_u64};
 
 const PAGE_TERMS: usize = 256;
-const PAGE_POSTING_BYTES: usize = 64 * 1024;
-/// What damaged lengths can claim at most.
-const BYTES_MAX: usize = PIECE_BYTES_MAX;
+/// A page is closed when its lists of series or its values are as long.
+const PAGE_BYTES: usize = 64 * 1024;
+/// The values of a page with the longest that there can be.
+const PAGE_TEXT_MAX: usize = PAGE_BYTES + STRING_BYTES_MAX;
+/// What the directory can be unpacked to.
+const DIRECTORY_BYTES_MAX: usize = 256 << 20;
 
 /// Writes terms, ascending by name and value.
 #[derive(Default)]
 pub(super) struct TermsWriter {
     names: Vec<(String, u32)>,
     values: Vec<String>,
+    text_bytes: usize,
     postings: Vec<u8>,
     pages: Vec<(u32, Place)>,
     firsts: Vec<String>,
@@ -54,9 +58,10 @@ impl TermsWriter {
             self.firsts.push(value.to_owned());
         }
         self.values.push(value.to_owned());
+        self.text_bytes += value.len();
         postings::write(series, &mut self.postings);
         self.series = self.series.max(series.last().map_or(0, |last| last + 1));
-        if self.values.len() >= PAGE_TERMS || self.postings.len() >= PAGE_POSTING_BYTES {
+        if self.values.len() >= PAGE_TERMS || self.postings.len().max(self.text_bytes) >= PAGE_BYTES {
             self.close(packer, file);
         }
     }
@@ -67,6 +72,7 @@ impl TermsWriter {
         packer.pack(&self.postings, &mut body);
         self.pages.push((self.values.len() as u32, file.put(&body)));
         self.values.clear();
+        self.text_bytes = 0;
         self.postings.clear();
     }
 
@@ -111,9 +117,9 @@ impl Directory {
     pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
         let (mut cursor, mut unpacker, mut numbers) = (Cursor::new(body), Unpacker::default(), Vec::new());
         let series = cursor.length(u32::MAX as usize)? as u32;
-        let names = Strings::decode(&mut cursor, BYTES_MAX, &mut unpacker)?;
-        unpacker.unpack(&mut cursor, BYTES_MAX, &mut numbers)?;
-        let firsts = Strings::decode(&mut cursor, BYTES_MAX, &mut unpacker)?;
+        let names = Strings::decode(&mut cursor, DIRECTORY_BYTES_MAX, &mut unpacker)?;
+        unpacker.unpack(&mut cursor, DIRECTORY_BYTES_MAX, &mut numbers)?;
+        let firsts = Strings::decode(&mut cursor, DIRECTORY_BYTES_MAX, &mut unpacker)?;
         cursor.end()?;
         let bad = || cursor.damage("the directory of labels does not fit together");
         let mut numbers = Cursor::new(&numbers);
@@ -164,6 +170,11 @@ impl Directory {
         Some((page, self.names.get(name)?, (term - self.page_starts[page]) as usize))
     }
 
+    /// How long the lists of a page can be: the last one may be a bitmap of all series.
+    fn lists_bytes_max(&self) -> usize {
+        PAGE_BYTES + (1 << 20) + self.series as usize / 4
+    }
+
     /// The values of a page.
     pub(super) fn read_strings(
         &self,
@@ -183,7 +194,7 @@ impl Directory {
         cursor: &mut Cursor<'_>,
         unpacker: &mut Unpacker,
     ) -> Result<Strings, Damage> {
-        let strings = Strings::decode(cursor, BYTES_MAX, unpacker)?;
+        let strings = Strings::decode(cursor, PAGE_TEXT_MAX, unpacker)?;
         let count = (self.page_starts[page + 1] - self.page_starts[page]) as usize;
         if strings.len() != count {
             return Err(cursor.damage("a page of labels has another number of them than the directory says"));
@@ -213,7 +224,7 @@ impl Directory {
             let go_on = (|| {
                 let mut cursor = Cursor::new(&body);
                 let strings = self.strings(page, &mut cursor, &mut unpacker)?;
-                unpacker.unpack(&mut cursor, BYTES_MAX, &mut lists)?;
+                unpacker.unpack(&mut cursor, self.lists_bytes_max(), &mut lists)?;
                 cursor.end()?;
                 let mut lists = Cursor::new(&lists);
                 for (term, value) in (start..range.end).zip(strings.iter()) {

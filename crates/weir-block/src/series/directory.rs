@@ -27,7 +27,7 @@ pub(super) struct TimesEntry {
 }
 
 /// No directory is longer when unpacked.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: usize = 64 << 20;
 
 pub(super) fn write_pages(pages: &[PageEntry], span: (i64, i64), packer: &mut Packer, out: &mut Vec<u8>) {
     let mut plain = Vec::new();

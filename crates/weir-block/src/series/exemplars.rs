@@ -14,10 +14,18 @@ use crate::times;
 use crate::values::{Decoder, Encoder};
 use crate::varint::{Cursor, put_u64};
 
+/// A page is closed when it is as long,
 const PAGE_BYTES: usize = 64 * 1024;
-const PAGE_BYTES_MAX: usize = 256 << 20;
+/// or has as many exemplars,
+const PAGE_COUNT: usize = 16 * 1024;
+/// or its labels, unpacked, are as long.
+const PAGE_LABEL_BYTES: usize = 1 << 20;
 /// The most exemplars that are written as one list.
-pub(super) const COUNT_MAX: usize = 4096;
+const LIST_COUNT_MAX: usize = 1024;
+/// What labels of one exemplar can be long; more than one list of those does not get into a full page.
+pub(super) const LABEL_BYTES_MAX: usize = 1 << 20;
+/// What a page can be unpacked to.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// Gathers exemplars, ascending by series.
 pub(super) struct ExemplarWriter {
@@ -25,6 +33,9 @@ pub(super) struct ExemplarWriter {
     packer: Packer,
     plain: Packer,
     page: Vec<u8>,
+    count: usize,
+    label_bytes: usize,
+    ready: Vec<(u32, Vec<u8>)>,
     first: u32,
     last: u32,
 }
@@ -36,6 +47,9 @@ impl ExemplarWriter {
             packer: Packer::of(effort),
             plain: Packer::of(Effort::Fast),
             page: Vec::new(),
+            count: 0,
+            label_bytes: 0,
+            ready: Vec::new(),
             first: 0,
             last: 0,
         }
@@ -45,7 +59,16 @@ impl ExemplarWriter {
         if self.page.is_empty() {
             (self.first, self.last) = (series, series);
         }
-        for chunk in exemplars.chunks(COUNT_MAX) {
+        let mut rest = exemplars;
+        while !rest.is_empty() {
+            let mut label_bytes = 0;
+            let fit = rest.iter().take(LIST_COUNT_MAX).take_while(|exemplar| {
+                let before = label_bytes;
+                label_bytes += exemplar.labels.as_encoded().len();
+                before == 0 || label_bytes <= LABEL_BYTES_MAX
+            });
+            let (chunk, after) = rest.split_at(fit.count());
+            rest = after;
             put_u64(&mut self.page, u64::from(series - self.last));
             put_u64(&mut self.page, chunk.len() as u64);
             let times: Vec<_> = chunk.iter().map(|exemplar| exemplar.time_ms).collect();
@@ -53,21 +76,36 @@ impl ExemplarWriter {
             let values: Vec<_> = chunk.iter().map(|exemplar| exemplar.value).collect();
             Encoder::new(self.effort).encode_whole(&values, &mut self.page);
             let labels = chunk.iter().map(|exemplar| exemplar.labels.as_encoded());
+            self.label_bytes += labels.clone().map(str::len).sum::<usize>();
+            self.count += chunk.len();
             strings::encode(labels, &mut self.plain, &mut self.page);
             self.last = series;
+            self.close(false);
+            if self.page.is_empty() {
+                (self.first, self.last) = (series, series);
+            }
         }
     }
 
-    /// The first series of the page and its body, once it is full; `flush` where it need not be.
-    pub(super) fn take_page(&mut self, flush: bool) -> Option<(u32, Vec<u8>)> {
-        if self.page.is_empty() || !(flush || self.page.len() >= PAGE_BYTES) {
-            return None;
+    /// Makes a full page ready; any with `flush`.
+    fn close(&mut self, flush: bool) {
+        let full =
+            self.page.len() >= PAGE_BYTES || self.count >= PAGE_COUNT || self.label_bytes >= PAGE_LABEL_BYTES;
+        if self.page.is_empty() || !(flush || full) {
+            return;
         }
         let mut body = Vec::new();
         put_u64(&mut body, u64::from(self.first));
         self.packer.pack(&self.page, &mut body);
+        self.ready.push((self.first, body));
         self.page.clear();
-        Some((self.first, body))
+        (self.count, self.label_bytes) = (0, 0);
+    }
+
+    /// Pages that are full, each with its first series; all with `flush`.
+    pub(super) fn take_pages(&mut self, flush: bool) -> Vec<(u32, Vec<u8>)> {
+        self.close(flush);
+        std::mem::take(&mut self.ready)
     }
 }
 
@@ -81,14 +119,18 @@ pub(super) fn read_page(body: &[u8]) -> Result<Vec<(u32, Vec<Exemplar>)>, Damage
     let mut cursor = Cursor::new(&page);
     let mut found: Vec<(u32, Vec<Exemplar>)> = Vec::new();
     let mut decoder = Decoder::default();
+    let (mut count_left, mut label_bytes_left) =
+        (PAGE_COUNT + LIST_COUNT_MAX, PAGE_LABEL_BYTES + LABEL_BYTES_MAX);
     while !cursor.is_empty() {
         let list = (|| {
             series += cursor.length(u32::MAX as usize - series)?;
-            let count = cursor.length(COUNT_MAX)?;
+            let count = cursor.length(LIST_COUNT_MAX.min(count_left))?;
+            count_left -= count;
             let (mut times, mut values) = (Vec::new(), Vec::new());
             times::decode(&mut cursor, count, &mut times)?;
             decoder.decode_whole(&mut cursor, count, &mut values)?;
-            let labels = Strings::decode(&mut cursor, PAGE_BYTES_MAX, &mut unpacker)?;
+            let labels = Strings::decode(&mut cursor, label_bytes_left, &mut unpacker)?;
+            label_bytes_left -= labels.iter().map(str::len).sum::<usize>();
             if labels.len() != count {
                 return Err(cursor.damage("exemplars have another number of labels"));
             }

@@ -62,8 +62,6 @@ pub struct Finished {
     pub summary: Summary,
 }
 
-const EXEMPLAR_LABELS_MAX: usize = 1 << 20;
-
 /// Writes a segment, series by series, ascending by labels.
 pub struct SegmentWriter {
     effort: Effort,
@@ -148,7 +146,7 @@ impl SegmentWriter {
         if exemplars.is_empty() {
             return Ok(());
         }
-        if exemplars.iter().any(|exemplar| exemplar.labels.as_encoded().len() > EXEMPLAR_LABELS_MAX) {
+        if exemplars.iter().any(|exemplar| exemplar.labels.as_encoded().len() > exemplars::LABEL_BYTES_MAX) {
             return Err(WriteError::TooLarge(labels.clone()));
         }
         let number = if self.labels.last() == Some(labels) {
@@ -161,7 +159,7 @@ impl SegmentWriter {
             number
         };
         self.exemplars.push(number, exemplars);
-        if let Some((first, body)) = self.exemplars.take_page(false) {
+        for (first, body) in self.exemplars.take_pages(false) {
             self.exemplar_pages.push((first, self.index.put(&body)));
         }
         self.summary.exemplars += exemplars.len() as u64;
@@ -203,7 +201,7 @@ impl SegmentWriter {
             named(tag::METADATA, &mut |packer, out| metadata::write(families.clone(), packer, out));
         }
         self.labels.finish(tag::LABELS, self.effort, &mut self.index);
-        if let Some((first, body)) = self.exemplars.take_page(true) {
+        for (first, body) in self.exemplars.take_pages(true) {
             self.exemplar_pages.push((first, self.index.put(&body)));
         }
         let mut body = Vec::new();

@@ -18,6 +18,8 @@ mod loki_push;
 mod promql;
 mod remote_write;
 mod router;
+mod series_segment;
+mod values;
 
 use std::collections::HashSet;
 use std::fs;
@@ -48,6 +50,8 @@ const TARGETS: &[Target] = &[
     exposition::TARGET,
     remote_write::TARGET,
     loki_push::TARGET,
+    series_segment::TARGET,
+    values::TARGET,
 ];
 /// An input of at most [`INPUT_BYTES_MAX`] that takes longer is a failure.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use weir_signal::{Exemplar, HistogramSample, Labels, Metadata, MetricSink, Reaso
 
 use super::head::{MetricHead, Put};
 use super::record::RecordWriter;
-use super::series::Keys;
+use super::series::{KeyPlace, Keys};
 use crate::outcome::{Outcome, Refused};
 use crate::signal::Signal;
 use crate::store::commit::{Destination, Head};
@@ -103,6 +103,8 @@ pub struct MetricAppender {
     from_ms: i64,
     to_ms: i64,
     refused: Refused,
+    /// Where the last look-up of a key ended.
+    place: KeyPlace,
 }
 
 impl MetricAppender {
@@ -111,7 +113,16 @@ impl MetricAppender {
         let epoch = tenant.metrics.epoch.load(Ordering::Relaxed);
         let from_ms = inner.kept_from(&tenant.tenant, Signal::Metrics);
         let to_ms = inner.taken_to(Signal::Metrics);
-        Self { inner, tenant, buffers, epoch, from_ms, to_ms, refused: Refused::default() }
+        Self {
+            inner,
+            tenant,
+            buffers,
+            epoch,
+            from_ms,
+            to_ms,
+            refused: Refused::default(),
+            place: KeyPlace::default(),
+        }
     }
 
     /// Commits what was given. With `batch`, a payload that was committed under the same id before (the last 16,384 are
@@ -310,7 +321,7 @@ fn too_many_series(series_max: u64) -> String {
 
 impl MetricSink for MetricAppender {
     fn known(&mut self, key: u128) -> Option<SeriesRef> {
-        reading(&self.tenant.metrics.keys).find(key).map(SeriesRef)
+        reading(&self.tenant.metrics.keys).find(key, &mut self.place).map(SeriesRef)
     }
 
     fn series(&mut self, key: Option<u128>, labels: &Labels) -> Result<SeriesRef, Refusal> {

@@ -1,6 +1,7 @@
 //! The series that a tenant writes to: by labels, by number, by what the sender calls them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 use weir_signal::{Labels, METRIC_NAME, MatchOp, Matcher};
@@ -153,53 +154,88 @@ fn hash(labels: &Labels) -> u64 {
 }
 
 /// What senders call the series that they wrote to: spares decoding labels that were decoded a moment ago.
+///
+/// Senders name their series in much the same order each time. So each key remembers which one came after it, and where
+/// that holds again, a look-up reads memory that it was about to come to anyhow, instead of a random place of a table that
+/// no cache holds: with 12,000 series this took a quarter of all that remote write cost.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    table: HashTable<Key>,
+    keys: Vec<Key>,
+    /// Places in `keys`, by hash.
+    table: HashTable<u32>,
 }
 
-/// A key in halves, so that an entry takes 20 bytes and no more.
-#[derive(Debug, Clone, Copy)]
+/// A place in [`Keys`]: where the last look-up of a payload ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KeyPlace(u32);
+
+#[derive(Debug)]
 struct Key {
+    /// In quarters, so that an entry takes 24 bytes and no more.
     parts: [u32; 4],
     number: u32,
+    /// The place of the key that came next the last time.
+    next: AtomicU32,
 }
 
-impl Key {
-    fn new(key: u128, number: u32) -> Self {
-        let parts = [key as u32, (key >> 32) as u32, (key >> 64) as u32, (key >> 96) as u32];
-        Self { parts, number }
-    }
+fn parts(key: u128) -> [u32; 4] {
+    [key as u32, (key >> 32) as u32, (key >> 64) as u32, (key >> 96) as u32]
+}
 
-    fn hash(&self) -> u64 {
-        u64::from(self.parts[0]) | u64::from(self.parts[1]) << 32
-    }
+fn key_hash(parts: &[u32; 4]) -> u64 {
+    u64::from(parts[0]) | u64::from(parts[1]) << 32
 }
 
 impl Keys {
-    pub(super) fn find(&self, key: u128) -> Option<u32> {
-        let wanted = Key::new(key, 0);
-        self.table.find(wanted.hash(), |found| found.parts == wanted.parts).map(|found| found.number)
+    /// The series of a key. `place` is where the look-up before ended, and is moved on.
+    #[inline]
+    pub(super) fn find(&self, key: u128, place: &mut KeyPlace) -> Option<u32> {
+        let parts = parts(key);
+        let last = self.keys.get(place.0 as usize);
+        if let Some(last) = last {
+            let next = last.next.load(Ordering::Relaxed);
+            if let Some(found) = self.keys.get(next as usize).filter(|found| found.parts == parts) {
+                *place = KeyPlace(next);
+                return Some(found.number);
+            }
+        }
+        let is_it = |&at: &u32| self.keys[at as usize].parts == parts;
+        let at = *self.table.find(key_hash(&parts), is_it)?;
+        if let Some(last) = last {
+            last.next.store(at, Ordering::Relaxed);
+        }
+        *place = KeyPlace(at);
+        Some(self.keys[at as usize].number)
     }
 
     /// Remembers a key. Where there are many more keys than series (a sender that changes the order of labels), all are
     /// forgotten.
     pub(super) fn add(&mut self, key: u128, number: u32, series: usize) {
-        if self.table.len() > 2 * series + 1024 {
+        if self.keys.len() > 2 * series + 1024 {
+            self.keys.clear();
             self.table.clear();
         }
-        let new = Key::new(key, number);
-        match self.table.entry(new.hash(), |found| found.parts == new.parts, Key::hash) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = new,
+        let Self { keys, table } = self;
+        let parts = parts(key);
+        let is_it = |&at: &u32| keys[at as usize].parts == parts;
+        match table.entry(key_hash(&parts), is_it, |&at| key_hash(&keys[at as usize].parts)) {
+            hashbrown::hash_table::Entry::Occupied(entry) => keys[*entry.get() as usize].number = number,
             hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert(new);
+                let at = keys.len() as u32;
+                entry.insert(at);
+                keys.push(Key { parts, number, next: AtomicU32::new(at + 1) });
             }
         }
     }
 
     /// Forgets those whose series `keep` does not want.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(u32) -> bool) {
-        self.table.retain(|key| keep(key.number));
+        let before = std::mem::take(self);
+        for key in before.keys.into_iter().filter(|key| keep(key.number)) {
+            let at = self.keys.len() as u32;
+            self.table.insert_unique(key_hash(&key.parts), at, |&at| key_hash(&self.keys[at as usize].parts));
+            self.keys.push(Key { next: AtomicU32::new(at + 1), ..key });
+        }
     }
 }
 
@@ -233,11 +269,18 @@ mod tests {
         for key in 0..5000_u128 {
             keys.add(key << 77 | key, key as u32, 100);
         }
-        assert!(keys.table.len() <= 1225);
-        assert_eq!(keys.find(4999 << 77 | 4999), Some(4999));
+        assert!(keys.keys.len() <= 1225 && keys.table.len() == keys.keys.len());
+        let mut place = KeyPlace::default();
+        let mut find = |keys: &Keys, key: u128| keys.find(key << 77 | key, &mut place);
+        assert_eq!(find(&keys, 4999), Some(4999));
         keys.add(4999 << 77 | 4999, 7, 100);
-        assert_eq!(keys.find(4999 << 77 | 4999), Some(7));
+        assert_eq!(find(&keys, 4999), Some(7));
+        for _ in 0..2 {
+            for key in [4990, 4992, 4991, 4990] {
+                assert_eq!(find(&keys, key), Some(key as u32));
+            }
+        }
         keys.retain(|number| number != 7);
-        assert_eq!(keys.find(4999 << 77 | 4999), None);
+        assert_eq!((find(&keys, 4999), find(&keys, 4990)), (None, Some(4990)));
     }
 }

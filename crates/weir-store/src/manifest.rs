@@ -29,13 +29,13 @@ pub(crate) struct Manifest {
     pub(crate) store: u64,
     /// Parts that were ever named.
     pub(crate) parts_named: u64,
-    /// Generations of the log up to this one are in parts.
-    pub(crate) flushed_generation: u64,
+    /// What files of the log up to this one have is in parts.
+    pub(crate) flushed_log: u64,
     /// No sequence in parts is greater.
     pub(crate) sequence: u64,
     pub(crate) parts: Vec<Arc<PartMeta>>,
     pub(crate) tombstones: Vec<Arc<Tombstone>>,
-    /// Batches of those generations, oldest first.
+    /// Batches of those files, oldest first.
     pub(crate) batches: Vec<u128>,
 }
 
@@ -158,7 +158,7 @@ impl Manifest {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![0; HEAD_BYTES];
-        for number in [self.edition, self.store, self.parts_named, self.flushed_generation, self.sequence] {
+        for number in [self.edition, self.store, self.parts_named, self.flushed_log, self.sequence] {
             put_u64(&mut out, number);
         }
         put_u64(&mut out, self.parts.len() as u64);
@@ -190,7 +190,7 @@ impl Manifest {
             edition: cursor.u64()?,
             store: cursor.u64()?,
             parts_named: cursor.u64()?,
-            flushed_generation: cursor.u64()?,
+            flushed_log: cursor.u64()?,
             sequence: cursor.u64()?,
             ..Self::default()
         };
@@ -302,7 +302,7 @@ mod tests {
         let mut manifest = Manifest {
             edition: 6,
             store: 0x1234_5678_9abc,
-            flushed_generation: 5,
+            flushed_log: 5,
             sequence: 99,
             batches: vec![1, u128::MAX],
             ..Manifest::default()

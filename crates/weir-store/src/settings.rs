@@ -114,7 +114,7 @@ impl Default for Settings {
 
 impl Default for MergeSettings {
     fn default() -> Self {
-        Self { parts: 8, part_bytes_max: 2 << 30, pace_percent: 50 }
+        Self { parts: 24, part_bytes_max: 2 << 30, pace_percent: 50 }
     }
 }
 

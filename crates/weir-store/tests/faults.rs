@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use support::*;
 use weir_signal::{Labels, Matcher, Refusal, Tenant};
-use weir_store::{Crash, Faults, Outcome, Signal, SimDisk, Store, Ticket};
+use weir_store::{Crash, Faults, Outcome, Settings, Signal, SimDisk, Store, Ticket};
 
 const HOSTS: u32 = 4;
 
@@ -192,7 +192,8 @@ fn run(seed: u64) {
         if early {
             disk.set_faults(faults);
         }
-        match Store::open(Arc::new(disk.clone()), settings(), time.clock()) {
+        let log = Settings { wal_bytes_max: 2000 << chance.below(10), ..settings() };
+        match Store::open(Arc::new(disk.clone()), log, time.clock()) {
             Ok((store, recovery)) => {
                 assert!(recovery.is_clean(), "seed {seed}: {recovery:?}");
                 disk.set_faults(faults);

@@ -284,13 +284,19 @@ impl MetricHead {
 /// What replaying a generation of a tenant's metrics knows.
 #[derive(Debug, Default)]
 pub(crate) struct MetricReplay {
-    numbers: HashMap<u32, u32>,
+    /// By the number of the log, which are dense.
+    numbers: Vec<u32>,
     now_s: u32,
     exemplars_max: usize,
     families_max: usize,
     /// Samples whose series was named in a record that is damaged.
     pub(crate) orphans: u64,
 }
+
+/// A number of the log that no record has named yet.
+const UNNAMED: u32 = u32::MAX;
+/// No tenant has more series: what is written down is not believed beyond this.
+const NUMBERS_MAX: usize = 1 << 28;
 
 impl MetricReplay {
     pub(crate) fn new(now_s: u32, settings: &Settings) -> Self {
@@ -306,7 +312,7 @@ struct Replaying<'a> {
 
 impl Replaying<'_> {
     fn number(&mut self, number: u32) -> Option<u32> {
-        let found = self.replay.numbers.get(&number).copied();
+        let found = self.replay.numbers.get(number as usize).copied().filter(|&found| found != UNNAMED);
         self.replay.orphans += u64::from(found.is_none());
         found
     }
@@ -317,7 +323,15 @@ impl RecordSink for Replaying<'_> {
         let table = &mut self.head.series;
         let found = table.find(&labels).unwrap_or_else(|| table.add(labels));
         table.get_mut(found).seen_s = self.replay.now_s;
-        self.replay.numbers.insert(number, found);
+        let numbers = &mut self.replay.numbers;
+        let at = number as usize;
+        if at >= NUMBERS_MAX {
+            return;
+        }
+        if numbers.len() <= at {
+            numbers.resize(at + 1, UNNAMED);
+        }
+        numbers[at] = found;
     }
 
     fn family(&mut self, name: &str, metadata: Metadata) {

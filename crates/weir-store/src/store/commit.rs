@@ -62,11 +62,12 @@ impl Inner {
                 tenant: to.tenant.as_str(),
                 batch: to.batch.unwrap_or_default(),
                 sequence,
+                generation: wal.generation(),
             },
         );
         let bytes_before = head.bytes();
         let anything = apply(&mut head, frame)?;
-        let ticket = if anything { wal.append(frame, wal.generation()) } else { wal.ticket() };
+        let ticket = if anything { wal.append(frame) } else { wal.ticket() };
         if let Some(key) = key {
             locked(&self.batches).add(key);
         }

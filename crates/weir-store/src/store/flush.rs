@@ -75,7 +75,7 @@ impl Inner {
         }
         self.head_bytes.store(0, Ordering::Relaxed);
         let frozen = Arc::new(Frozen {
-            generation: wal.generation(),
+            log_file: wal.file(),
             sequences: (before + 1, last),
             turned: wal.turn_over(),
             batches: locked(&self.batches).iter().collect(),
@@ -97,7 +97,7 @@ impl Inner {
                 manifest.parts.push(Arc::new(meta.clone()));
                 view.parts.push(Arc::new(Part::new(meta, Arc::clone(&self.disk))));
             }
-            manifest.flushed_generation = frozen.generation;
+            manifest.flushed_log = frozen.log_file;
             manifest.sequence = frozen.sequences.1;
             manifest.batches.clone_from(&frozen.batches);
             if let Some(tombstone) = tombstone {
@@ -108,7 +108,7 @@ impl Inner {
         drafts.kept();
         if let Some(wal) = &self.wal {
             // What stays is passed over and removed at the next start.
-            let _ = wal.remove_through(frozen.generation);
+            let _ = wal.remove_through(frozen.log_file);
         }
         self.sweep();
         self.bell.ring(|bell| bell.merge = true);

@@ -89,8 +89,8 @@ pub(crate) struct View {
 
 /// All that a flush took out.
 pub(crate) struct Frozen {
-    /// The generation of the log that it is in, and those before.
-    pub(crate) generation: u64,
+    /// It is in the files of the log up to this one.
+    pub(crate) log_file: u64,
     pub(crate) sequences: (u64, u64),
     /// Done when that generation is whole on the disk.
     pub(crate) turned: Ticket,

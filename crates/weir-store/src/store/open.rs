@@ -19,7 +19,7 @@ use crate::metrics::MetricReplay;
 use crate::part::Part;
 use crate::settings::Settings;
 use crate::signal::Signal;
-use crate::wal::{self, Generation, Replayed, Wal};
+use crate::wal::{self, Ended, RecordHead, Replayed, Wal};
 
 /// What was found when a store was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) fn for_writing(
     remove_leftovers(&*disk, &manifest, &mut recovery).map_err(at("tenants"))?;
     let mut inner = inner(disk, settings, clock, manifest, &mut recovery);
     let kept = replay(&mut inner, OnDisk::MakeWhole, &mut recovery)?;
-    let next = kept.keys().last().copied().unwrap_or(0).max(locked(&inner.manifest).flushed_generation) + 1;
+    let next = kept.keys().last().copied().unwrap_or(0).max(locked(&inner.manifest).flushed_log) + 1;
     let wal = Wal::create(Arc::clone(&inner.disk), inner.settings.wal_bytes_max, next, kept);
     inner.wal = Some(Arc::new(wal.map_err(at(wal::FOLDER))?));
     inner.lock = Mutex::new(Some(lock));
@@ -184,27 +184,26 @@ enum OnDisk {
     Leave,
 }
 
-/// Takes in what the log has that is not in parts. Gives the generations that are kept, with their lengths.
+/// Takes in what the log has that is not in parts. Gives the files that are kept, with their lengths.
 fn replay(
     inner: &mut Inner,
     on_disk: OnDisk,
     recovery: &mut Recovery,
 ) -> Result<BTreeMap<u64, u64>, OpenError> {
-    let flushed = locked(&inner.manifest).flushed_generation;
-    let mut generations: BTreeMap<u64, u64> = BTreeMap::new();
+    let flushed = locked(&inner.manifest).flushed_log;
+    let mut files: BTreeMap<u64, u64> = BTreeMap::new();
     let entries = match inner.disk.list(wal::FOLDER) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         entries => entries.map_err(at(wal::FOLDER))?,
     };
     for entry in entries {
-        let generation = entry.name.parse::<u64>().ok().filter(|&found| wal::file_name(found) == entry.name);
         let bytes = match entry.kind {
             EntryKind::File { bytes } => bytes,
             EntryKind::Folder => continue,
         };
-        match generation {
-            Some(generation) if generation > flushed => {
-                generations.insert(generation, bytes);
+        match wal::file_number(&entry.name) {
+            Some(number) if number > flushed => {
+                files.insert(number, bytes);
             }
             _ if on_disk == OnDisk::MakeWhole => {
                 let path = join(wal::FOLDER, &entry.name);
@@ -213,11 +212,12 @@ fn replay(
             _ => {}
         }
     }
-    let last = generations.keys().last().copied();
-    for (&generation, bytes) in &mut generations {
-        let path = wal::path(generation);
-        let kind = if Some(generation) == last { Generation::Last } else { Generation::Ended };
-        let found = replay_generation(inner, generation, kind, recovery).map_err(at(&path))?;
+    let last = files.keys().last().copied();
+    let mut replay = Replay::default();
+    for (&number, bytes) in &mut files {
+        let path = wal::path(number);
+        let ended = if Some(number) == last { Ended::Anyhow } else { Ended::Whole };
+        let found = replay.file(inner, number, ended, recovery).map_err(at(&path))?;
         recovery.records += found.records;
         recovery.torn_bytes += found.torn_bytes;
         recovery.log_damages.extend(found.damaged.iter().map(|range| LogDamage {
@@ -225,65 +225,88 @@ fn replay(
             offset: range.start,
             bytes: range.end - range.start,
         }));
-        if kind == Generation::Last && on_disk == OnDisk::MakeWhole {
-            wal::make_whole(&*inner.disk, generation, &found).map_err(at(&path))?;
+        if ended == Ended::Anyhow && on_disk == OnDisk::MakeWhole {
+            wal::make_whole(&*inner.disk, number, &found).map_err(at(&path))?;
             *bytes = found.end;
         }
     }
+    replay.end_generation();
+    recovery.orphans += replay.orphans;
     let heads =
         super::inner::reading(&inner.tenants).values().map(|tenant| tenant.bytes()).sum::<usize>() as u64;
     inner.head_bytes.store(heads, Ordering::Relaxed);
     if heads >= inner.settings.flush_bytes {
         inner.bell.ring(|bell| bell.flush = true);
     }
-    Ok(generations)
+    Ok(files)
 }
 
-fn replay_generation(
-    inner: &Inner,
+/// What is known while the log is replayed. Kept from file to file, as a generation may go on in further ones.
+#[derive(Default)]
+struct Replay {
     generation: u64,
-    kind: Generation,
-    recovery: &mut Recovery,
-) -> io::Result<Replayed> {
-    let file = inner.disk.open(&wal::path(generation))?;
-    let now_s = (inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
-    let mut metrics: BTreeMap<Tenant, (Arc<TenantState>, MetricReplay)> = BTreeMap::new();
-    let mut logs: BTreeMap<Tenant, (Arc<TenantState>, LogReplay)> = BTreeMap::new();
-    let mut damages = Vec::new();
-    let path = wal::path(generation);
-    let found = wal::replay(file, generation, kind, |at, head, payload| {
-        let Some(tenant) = Tenant::new(head.tenant) else { return };
+    orphans: u64,
+    metrics: BTreeMap<Tenant, (Arc<TenantState>, MetricReplay)>,
+    logs: BTreeMap<Tenant, (Arc<TenantState>, LogReplay)>,
+}
+
+impl Replay {
+    fn end_generation(&mut self) {
+        let metrics = std::mem::take(&mut self.metrics).into_values().map(|(_, replay)| replay.orphans);
+        let logs = std::mem::take(&mut self.logs).into_values().map(|(_, replay)| replay.orphans);
+        self.orphans += metrics.chain(logs).sum::<u64>();
+    }
+
+    fn file(
+        &mut self,
+        inner: &Inner,
+        number: u64,
+        ended: Ended,
+        recovery: &mut Recovery,
+    ) -> io::Result<Replayed> {
+        let path = wal::path(number);
+        let file = inner.disk.open(&path)?;
+        let now_s = (inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
+        wal::replay(file, number, ended, |at, head, payload| {
+            let done = self.record(inner, &head, payload, now_s);
+            recovery.damages.extend(done.err().map(|damage| damage.within(&path, at)));
+        })
+    }
+
+    fn record(
+        &mut self,
+        inner: &Inner,
+        head: &RecordHead<'_>,
+        payload: &[u8],
+        now_s: u32,
+    ) -> Result<(), Damage> {
+        if head.generation != self.generation {
+            // It names its series anew, and what it calls them is not what the one before did.
+            self.generation = head.generation;
+            self.end_generation();
+        }
+        let unknown = |what| Damage { at: 0, what };
+        let tenant = Tenant::new(head.tenant).ok_or_else(|| unknown("a tenant's name cannot be one"))?;
+        let signal = Signal::from_code(head.kind)
+            .ok_or_else(|| unknown("a record is of a kind that this program does not know"))?;
         inner.sequence.fetch_max(head.sequence, Ordering::Relaxed);
-        let Some(signal) = Signal::from_code(head.kind) else {
-            let what = "a record is of a kind that this program does not know";
-            damages.push(Damage { at: 0, what }.within(&path, at));
-            return;
-        };
         if head.batch != 0 {
             locked(&inner.batches).add(batches::key(&tenant, signal, head.batch));
         }
-        let done = match signal {
+        match signal {
             Signal::Metrics => {
-                let (state, replay) = metrics.entry(tenant).or_insert_with_key(|tenant| {
-                    let replay = MetricReplay::new(now_s, &inner.settings);
-                    (inner.tenant(tenant), replay)
-                });
+                let new = |tenant: &Tenant| (inner.tenant(tenant), MetricReplay::new(now_s, &inner.settings));
+                let (state, replay) = self.metrics.entry(tenant).or_insert_with_key(new);
                 locked(&state.metrics.head).replay(payload, replay)
             }
             Signal::Logs => {
-                let (state, replay) = logs
-                    .entry(tenant)
-                    .or_insert_with_key(|tenant| (inner.tenant(tenant), LogReplay::default()));
+                let new = |tenant: &Tenant| (inner.tenant(tenant), LogReplay::default());
+                let (state, replay) = self.logs.entry(tenant).or_insert_with_key(new);
                 locked(&state.logs.head).replay(payload, replay)
             }
             Signal::Spans => Ok(()),
-        };
-        damages.extend(done.err().map(|damage| damage.within(&path, at)));
-    })?;
-    recovery.orphans += metrics.values().map(|(_, replay)| replay.orphans).sum::<u64>();
-    recovery.orphans += logs.values().map(|(_, replay)| replay.orphans).sum::<u64>();
-    recovery.damages.extend(damages);
-    Ok(found)
+        }
+    }
 }
 
 /// Removes folders of parts that the manifest does not name.

@@ -7,7 +7,7 @@ use super::inner::locked;
 use crate::manifest::{Manifest, PartMeta};
 use crate::part::Part;
 use crate::signal::Signal;
-use crate::wal::{self, Generation};
+use crate::wal::{self, Ended};
 
 /// A damage, and what of the store it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,19 +63,18 @@ impl Store {
 
     fn verify_log(&self, found: &mut Vec<Finding>) {
         let Ok(entries) = self.inner.disk.list(wal::FOLDER) else { return };
-        let flushed = locked(&self.inner.manifest).flushed_generation;
-        let generations: Vec<u64> = entries
+        let flushed = locked(&self.inner.manifest).flushed_log;
+        let files: Vec<u64> = entries
             .iter()
-            .filter_map(|entry| entry.name.parse().ok())
-            .filter(|&generation| generation > flushed)
+            .filter_map(|entry| wal::file_number(&entry.name))
+            .filter(|&file| file > flushed)
             .collect();
-        for &generation in &generations {
-            let path = wal::path(generation);
-            let kind =
-                if generations.last() == Some(&generation) { Generation::Last } else { Generation::Ended };
+        for &number in &files {
+            let path = wal::path(number);
+            let ended = if files.last() == Some(&number) { Ended::Anyhow } else { Ended::Whole };
             // One that is gone by now was flushed meanwhile.
             let Ok(file) = self.inner.disk.open(&path) else { continue };
-            match wal::replay(file, generation, kind, |_, _, _| ()) {
+            match wal::replay(file, number, ended, |_, _, _| ()) {
                 Ok(replayed) => found.extend(replayed.damaged.into_iter().map(|range| Finding {
                     error: ReadError::Damaged {
                         file: path.clone(),

@@ -5,9 +5,13 @@
 //!                 (in order)        (all that came meanwhile: group commit)
 //! ```
 //!
-//! A generation is a file, and begins with each flush: its records name what they need in themselves, so that it replays
-//! without the ones before it, which go when their flush is in the manifest. After a failed write or sync nothing is
-//! acknowledged until the store is opened again: what the disk holds is not known any more.
+//! The log is a row of numbered files. A generation begins with each flush, and with a file: its records name the series that
+//! they need anew, so that it replays without the files before it, which go when their flush is in the manifest. A generation
+//! that grows goes on in further files, so that the last one, which has to be made whole at a start, is never large. Before
+//! a file is begun, all of the one before is on the disk.
+//!
+//! After a failed write or sync nothing is acknowledged until the store is opened again: what the disk holds is not known
+//! any more.
 
 mod frame;
 mod replay;
@@ -20,7 +24,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use weir_signal::{Reason, Refusal};
 
 pub(crate) use frame::{RecordHead, begin};
-pub(crate) use replay::{Generation, Replayed, replay};
+pub(crate) use replay::{Ended, Replayed, replay};
 pub use ticket::Ticket;
 use ticket::Waiting;
 
@@ -31,6 +35,8 @@ pub(crate) const FOLDER: &str = "wal";
 const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Bytes that are copied at once.
 const COPY_BYTES: u64 = 1 << 20;
+/// A file is at most this part of the whole log, and one record.
+const FILES: u64 = 8;
 /// Buffers that grew beyond this are given back.
 const SPARE_BYTES_MAX: usize = 8 << 20;
 
@@ -47,15 +53,17 @@ pub(crate) struct Wal {
 
 struct Queue {
     pending: Vec<u8>,
-    /// Where in `pending` the next generation begins, and which that is.
+    /// Where in `pending` the next file begins, and which that is.
     turns: Vec<(usize, u64)>,
     /// Bytes that were ever queued: what tickets count in.
     position: u64,
-    /// The generation that is queued to.
+    /// The file that is queued to.
+    file: u64,
+    /// The first file of the generation.
     generation: u64,
-    /// Bytes of that generation on the disk for sure.
+    /// Bytes of it on the disk for sure.
     synced: u64,
-    /// Bytes of every generation that is kept.
+    /// Bytes of every file that is kept.
     files: BTreeMap<u64, u64>,
     failure: Option<Arc<str>>,
     closed: bool,
@@ -63,7 +71,7 @@ struct Queue {
 
 struct Writer {
     file: Option<Box<dyn WriteFile>>,
-    generation: u64,
+    number: u64,
     written: u64,
     spare: Vec<u8>,
 }
@@ -73,18 +81,23 @@ struct Writer {
 pub struct WalStats {
     /// Bytes in its files and on the way to them.
     pub bytes: u64,
-    /// Its files: generations that are not in parts yet.
-    pub generations: u64,
+    /// Its files.
+    pub files: u64,
     /// Why nothing is acknowledged any more.
     pub failure: Option<String>,
 }
 
-pub(crate) fn file_name(generation: u64) -> String {
-    format!("{generation:020}")
+fn file_name(file: u64) -> String {
+    format!("{file:020}")
 }
 
-pub(crate) fn path(generation: u64) -> String {
-    join(FOLDER, &file_name(generation))
+/// Which file of the log has this name.
+pub(crate) fn file_number(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|&number| file_name(number) == name)
+}
+
+pub(crate) fn path(file: u64) -> String {
+    join(FOLDER, &file_name(file))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -93,16 +106,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Wal {
-    /// Begins a generation. `files` are those that are kept from before, with their lengths.
+    /// Begins a generation with the file `number`. `files` are those that are kept from before, with their lengths.
     pub(crate) fn create(
         disk: Arc<dyn Disk>,
         bytes_max: u64,
-        generation: u64,
+        number: u64,
         mut files: BTreeMap<u64, u64>,
     ) -> io::Result<Self> {
-        let file = disk.create(&path(generation))?;
+        let file = disk.create(&path(number))?;
         disk.sync_dir(FOLDER)?;
-        files.insert(generation, 0);
+        files.insert(number, 0);
         Ok(Self {
             disk,
             bytes_max,
@@ -110,14 +123,15 @@ impl Wal {
                 pending: Vec::new(),
                 turns: Vec::new(),
                 position: 0,
-                generation,
+                file: number,
+                generation: number,
                 synced: 0,
                 files,
                 failure: None,
                 closed: false,
             }),
             wake_writer: Condvar::new(),
-            writer: Mutex::new(Writer { file: Some(file), generation, written: 0, spare: Vec::new() }),
+            writer: Mutex::new(Writer { file: Some(file), number, written: 0, spare: Vec::new() }),
             waiting: Waiting::default(),
         })
     }
@@ -148,21 +162,30 @@ impl Wal {
         Ok(())
     }
 
-    /// The generation that records go to. Stays as it is while the caller holds the store's gate.
+    /// The file that records go to.
+    pub(crate) fn file(&self) -> u64 {
+        lock(&self.queue).file
+    }
+
+    /// The generation that records belong to. Stays as it is while the caller holds the store's gate.
     pub(crate) fn generation(&self) -> u64 {
         lock(&self.queue).generation
     }
 
     /// Queues a frame that [`begin`] began. The caller holds what keeps records of one tenant in order, and has asked
     /// [`Wal::admit`].
-    pub(crate) fn append(self: &Arc<Self>, frame: &mut [u8], generation: u64) -> Ticket {
-        let checksum = frame::body_checksum(frame, generation);
+    pub(crate) fn append(self: &Arc<Self>, frame: &mut [u8]) -> Ticket {
+        let checksum = frame::body_checksum(frame);
         let mut queue = lock(&self.queue);
-        debug_assert_eq!(queue.generation, generation);
-        frame::finish(frame, generation, checksum, queue.synced);
+        let file = queue.file;
+        if queue.files.get(&file).is_some_and(|&bytes| bytes >= self.bytes_max / FILES) {
+            queue.turn();
+        }
+        let file = queue.file;
+        frame::finish(frame, file, checksum, queue.synced);
         queue.pending.extend_from_slice(frame);
         queue.position += frame.len() as u64;
-        *queue.files.entry(generation).or_default() += frame.len() as u64;
+        *queue.files.entry(file).or_default() += frame.len() as u64;
         let position = queue.position;
         drop(queue);
         self.wake_writer.notify_one();
@@ -175,14 +198,11 @@ impl Wal {
         Ticket::new(Arc::clone(self), position)
     }
 
-    /// Begins the next generation. Its ticket is done when the one before is whole on the disk and the new file is there.
+    /// Begins the next generation. Its ticket is done when the ones before are whole on the disk and the new file is there.
     pub(crate) fn turn_over(self: &Arc<Self>) -> Ticket {
         let mut queue = lock(&self.queue);
-        queue.generation += 1;
-        let (at, generation) = (queue.pending.len(), queue.generation);
-        queue.turns.push((at, generation));
-        queue.files.insert(generation, 0);
-        queue.synced = 0;
+        queue.turn();
+        queue.generation = queue.file;
         // A position of its own, so that its ticket is not done by what was queued before.
         queue.position += 1;
         let position = queue.position;
@@ -210,7 +230,7 @@ impl Wal {
         let mut queue = lock(&self.queue);
         match done {
             Ok(()) => {
-                if queue.generation == writer.generation {
+                if queue.file == writer.number {
                     queue.synced = writer.written;
                 }
                 drop(queue);
@@ -218,7 +238,7 @@ impl Wal {
             }
             Err(error) => {
                 writer.file = None;
-                let failure: Arc<str> = format!("{}: {error}", path(writer.generation)).into();
+                let failure: Arc<str> = format!("{}: {error}", path(writer.number)).into();
                 queue.failure = Some(Arc::clone(&failure));
                 drop(queue);
                 self.waiting.fail(&failure);
@@ -249,16 +269,16 @@ impl Wal {
         self.wake_writer.notify_all();
     }
 
-    /// Removes generations up to this one: what they hold is in parts.
-    pub(crate) fn remove_through(&self, generation: u64) -> io::Result<()> {
+    /// Removes files up to this one: what they hold is in parts.
+    pub(crate) fn remove_through(&self, file: u64) -> io::Result<()> {
         let gone: Vec<u64> = {
             let queue = lock(&self.queue);
-            queue.files.range(..=generation).map(|(&generation, _)| generation).collect()
+            queue.files.range(..=file).map(|(&file, _)| file).collect()
         };
-        for generation in gone {
-            match self.disk.remove(&path(generation)) {
+        for file in gone {
+            match self.disk.remove(&path(file)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => lock(&self.queue).files.remove(&generation),
+                _ => lock(&self.queue).files.remove(&file),
             };
         }
         Ok(())
@@ -268,7 +288,7 @@ impl Wal {
         let queue = lock(&self.queue);
         WalStats {
             bytes: queue.files.values().sum(),
-            generations: queue.files.len() as u64,
+            files: queue.files.len() as u64,
             failure: queue.failure.as_deref().map(str::to_owned),
         }
     }
@@ -278,15 +298,25 @@ impl Wal {
     }
 }
 
+impl Queue {
+    /// What is queued from here on goes to the next file.
+    fn turn(&mut self) {
+        self.file += 1;
+        self.turns.push((self.pending.len(), self.file));
+        self.files.insert(self.file, 0);
+        self.synced = 0;
+    }
+}
+
 impl Writer {
     fn write(&mut self, disk: &dyn Disk, bytes: &[u8], turns: &[(usize, u64)]) -> io::Result<()> {
         let mut start = 0;
-        for &(at, generation) in turns {
+        for &(at, file) in turns {
             self.append(&bytes[start..at])?;
             start = at;
-            self.file = Some(disk.create(&path(generation))?);
+            self.file = Some(disk.create(&path(file))?);
             disk.sync_dir(FOLDER)?;
-            (self.generation, self.written) = (generation, 0);
+            (self.number, self.written) = (file, 0);
         }
         self.append(&bytes[start..])
     }
@@ -319,12 +349,12 @@ pub(crate) fn unavailable(failure: &str) -> Refusal {
     )
 }
 
-/// Makes a generation whole that a crash ended: copies it up to where it is torn, so that all that is replayed from it is
+/// Makes a file whole that a crash ended: copies it up to where it is torn, so that all that is replayed from it is
 /// on the disk before anybody is told so. After a failed sync the old file may be readable and not on the disk.
-pub(crate) fn make_whole(disk: &dyn Disk, generation: u64, found: &Replayed) -> io::Result<()> {
-    let name = file_name(generation);
+pub(crate) fn make_whole(disk: &dyn Disk, file: u64, found: &Replayed) -> io::Result<()> {
+    let name = file_name(file);
     let draft = join(FOLDER, &format!("{name}.new"));
-    let old = disk.open(&path(generation))?;
+    let old = disk.open(&path(file))?;
     let mut new = disk.create(&draft)?;
     let mut bytes = Vec::new();
     let mut at = 0;
@@ -336,7 +366,7 @@ pub(crate) fn make_whole(disk: &dyn Disk, generation: u64, found: &Replayed) -> 
     }
     new.sync()?;
     drop(new);
-    disk.rename(&draft, &path(generation))?;
+    disk.rename(&draft, &path(file))?;
     disk.sync_dir(FOLDER)
 }
 

@@ -26,13 +26,13 @@ pub(crate) struct Replayed {
     pub(crate) torn_bytes: u64,
 }
 
-/// Whether the file was written to when the store was last open.
+/// How a file of the log came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Generation {
-    /// It may be torn at its end.
-    Last,
+pub(crate) enum Ended {
+    /// It is the last one: it may be torn.
+    Anyhow,
     /// Another one followed, and before that all of it was synced.
-    Ended,
+    Whole,
 }
 
 /// Gives every whole record to `visit`, in order.
@@ -45,12 +45,12 @@ pub(crate) enum Generation {
 pub(crate) fn replay(
     file: Arc<dyn ReadFile>,
     number: u64,
-    generation: Generation,
+    ended: Ended,
     mut visit: impl FnMut(u64, RecordHead<'_>, &[u8]),
 ) -> io::Result<Replayed> {
     let mut window = Window::new(file)?;
     let mut found = Replayed::default();
-    let mut synced = (generation == Generation::Ended).then_some(window.size);
+    let mut synced = (ended == Ended::Whole).then_some(window.size);
     let mut at = 0;
     while at < window.size {
         if let Some((_, length)) = frame_at(&mut window, at, number)? {
@@ -105,8 +105,8 @@ fn next_frame(window: &mut Window, mut at: u64, number: u64) -> io::Result<Optio
 }
 
 /// Where a whole frame begins at `at`: what it says of syncs, and the length of its body.
-fn frame_at(window: &mut Window, at: u64, generation: u64) -> io::Result<Option<(u64, usize)>> {
-    let Some(head) = window.get(at, HEAD_BYTES)?.and_then(|bytes| FrameHead::read(bytes, generation)) else {
+fn frame_at(window: &mut Window, at: u64, number: u64) -> io::Result<Option<(u64, usize)>> {
+    let Some(head) = window.get(at, HEAD_BYTES)?.and_then(|bytes| FrameHead::read(bytes, number)) else {
         return Ok(None);
     };
     let body = window.get(at + HEAD_BYTES as u64, head.body_bytes)?;

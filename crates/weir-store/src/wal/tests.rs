@@ -5,15 +5,18 @@ use crate::disk::{Crash, Faults, SimDisk, create_dirs};
 
 fn append(wal: &Arc<Wal>, sequence: u64, payload: &[u8]) -> Ticket {
     let mut frame = Vec::new();
-    begin(&mut frame, &RecordHead { kind: 1, tenant: "t", batch: u128::from(sequence), sequence });
+    begin(
+        &mut frame,
+        &RecordHead { kind: 1, tenant: "t", batch: u128::from(sequence), sequence, generation: 1 },
+    );
     frame.extend_from_slice(payload);
-    wal.append(&mut frame, wal.generation())
+    wal.append(&mut frame)
 }
 
 fn read(disk: &SimDisk, generation: u64) -> (Vec<(u64, Vec<u8>)>, Replayed) {
     let mut records = Vec::new();
     let file = disk.open(&path(generation)).unwrap();
-    let found = replay(file, generation, Generation::Last, |_, head, payload| {
+    let found = replay(file, generation, Ended::Anyhow, |_, head, payload| {
         records.push((head.sequence, payload.to_vec()))
     });
     (records, found.unwrap())
@@ -64,7 +67,7 @@ fn damage_is_found_where_it_is() {
     for sequence in 1..=10 {
         append(&wal, sequence, &[7; 1000]).wait().unwrap();
     }
-    let frame = 32 + 1 + 1 + 1 + 16 + 8 + 1000;
+    let frame = 32 + 1 + 1 + 1 + 16 + 8 + 8 + 1000;
     disk.flip(&path(1), 3 * frame + 500, 3).unwrap();
     let (records, found) = read(&disk, 1);
     assert_eq!(records.iter().map(|record| record.0).collect::<Vec<_>>(), [1, 2, 3, 5, 6, 7, 8, 9, 10]);
@@ -86,10 +89,23 @@ fn generations_follow_each_other() {
     assert!(first.is_done() && second.is_done());
     assert_eq!(read(&disk, 1).0, [(1, b"a".to_vec())]);
     assert_eq!(read(&disk, 2).0, [(2, b"b".to_vec())]);
-    assert_eq!(wal.stats().generations, 2);
+    assert_eq!(wal.stats().files, 2);
     wal.remove_through(1).unwrap();
-    assert_eq!(wal.stats().generations, 1);
+    assert_eq!(wal.stats().files, 1);
     assert!(disk.open(&path(1)).is_err());
+}
+
+#[test]
+fn a_generation_goes_on_in_further_files() {
+    let disk = SimDisk::new(1);
+    create_dirs(&disk, FOLDER).unwrap();
+    let wal = Arc::new(Wal::create(Arc::new(disk.clone()), 8000, 1, BTreeMap::new()).unwrap());
+    wal.let_waiters_write();
+    let tickets: Vec<_> = (1..=10).map(|sequence| append(&wal, sequence, &[1; 400])).collect();
+    tickets.last().unwrap().wait().unwrap();
+    assert!(tickets.iter().all(Ticket::is_done));
+    let files: Vec<_> = (1..=4).map(|file| read(&disk, file).0.len()).collect();
+    assert_eq!(files, [3, 3, 3, 1]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use weir_signal::ReadError;
 
 use super::FILTER;
 use super::bits::{BitReader, BitWriter};
-use super::tokens::{LONG_KEY, Need};
+use super::tokens::{LONG_KEY, Need, SPARSE_KEY};
 use crate::frame::{Damage, FileReader, FileWriter, PIECE_BYTES_MAX, Place, SEAL_BYTES};
 use crate::varint::{Cursor, put_u64};
 
@@ -25,8 +25,10 @@ const HEAD: u8 = 1;
 const SPARE_BITS: u32 = 6;
 /// Fingerprints in a page: two or three thousand bytes, about what one read brings anyway.
 const PAGE_KEYS: u64 = 1536;
-/// More needs, or keys of one need, are not looked up: what they could still spare is less than what they cost.
+/// More needs are not looked up: what they could still spare is less than what they cost.
 const NEEDS_MAX: usize = 32;
+/// More keys of a set are not looked up, for the same reason.
+const KEYS_MAX: usize = 8;
 
 /// Gathers the keys of a segment.
 #[derive(Debug, Default)]
@@ -152,10 +154,10 @@ impl FilterReader {
     /// Looks up what is needed.
     pub(super) fn find<'a>(&self, needs: &'a [Need]) -> Result<Found<'a>, ReadError> {
         let needs = &needs[..needs.len().min(NEEDS_MAX)];
-        let mut keys: Vec<u64> =
-            needs.iter().flat_map(|need| need.keys.iter().take(NEEDS_MAX)).copied().collect();
-        if needs.iter().any(|need| need.or_long) {
-            keys.push(LONG_KEY);
+        let sets = needs.iter().flat_map(|need| &need.keys);
+        let mut keys: Vec<u64> = sets.flat_map(|set| set.iter().take(KEYS_MAX)).copied().collect();
+        if needs.iter().any(|need| need.or_long || need.or_sparse) {
+            keys.extend([LONG_KEY, SPARSE_KEY]);
         }
         keys.sort_unstable();
         keys.dedup();
@@ -227,8 +229,8 @@ impl Found<'_> {
             self.keys.binary_search(&key).is_ok_and(|place| self.blocks[place].contains(block))
         };
         self.needs.iter().filter(move |need| {
-            let met = need.keys.iter().take(NEEDS_MAX).all(|&key| has(key));
-            !(met || need.or_long && has(LONG_KEY))
+            let met = need.keys.iter().any(|set| set.iter().take(KEYS_MAX).all(|&key| has(key)));
+            !(met || need.or_long && has(LONG_KEY) || need.or_sparse && has(SPARSE_KEY))
         })
     }
 }
@@ -295,8 +297,9 @@ mod tests {
         let blocks: Vec<Vec<u64>> =
             (0..40).map(|block| (0..500).map(|key| spread(block * 500 + key)).collect()).collect();
         let filter = reader(&blocks);
-        let needs: Vec<Need> =
-            (0..20_000).map(|key| Need { keys: vec![spread(1 << 40 | key)], ..Need::default() }).collect();
+        let needs: Vec<Need> = (0..20_000)
+            .map(|key| Need { keys: vec![vec![spread(1 << 40 | key)]], ..Need::default() })
+            .collect();
         let mut wrong = 0;
         for need in needs.chunks(NEEDS_MAX) {
             for need in need {
@@ -323,8 +326,8 @@ mod tests {
                 .collect();
             let filter = reader(&blocks);
             for (number, keys) in (0..).zip(&blocks) {
-                for keys in keys.chunks(NEEDS_MAX) {
-                    let need = Need { keys: keys.to_vec(), ..Need::default() };
+                for keys in keys.chunks(KEYS_MAX) {
+                    let need = Need { keys: vec![keys.to_vec()], ..Need::default() };
                     let needs = [need];
                     prop_assert!(filter.find(&needs)?.missing(number).next().is_none());
                 }

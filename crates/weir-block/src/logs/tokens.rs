@@ -2,7 +2,7 @@
 //!
 //! A *token* is a longest run of ASCII letters, digits and `_`. Other bytes, those of other alphabets among them, part
 //! tokens and are not known to the filter. A *word* is a token with a byte that is no hexadecimal digit, a *number* one
-//! without.
+//! without; an *id* is a number that a block keeps apart from its lines: one of 16 or 32 digits without capitals.
 //!
 //! *Samples* make parts of tokens known: of each so many neighbours among the token's parts of so many bytes, the part
 //! whose hash is least. The samples of a part of a token are among those of the token.
@@ -11,20 +11,22 @@
 //! |---|---|
 //! | shorter than [`TOKEN_BYTES_MIN`] | nothing: such are everywhere |
 //! | longer than [`TOKEN_BYTES_MAX`] | only that the block has one |
-//! | a word of [`WORD_BYTES_MIN`] bytes or more | its samples of 4 bytes among 2 |
-//! | a number of [`NUMBER_BYTES_MIN`] bytes or more, also within a word | its samples of 6 bytes among 3 |
-//! | a number of [`ID_BYTES_MIN`] bytes or more, also within a word | its samples of 8 bytes among 9, too |
-//! | an id, as blocks keep them apart (16 or 32 digits without capitals) | only the latter: the ids themselves can be read |
-//! | a number of less than [`ID_BYTES_MIN`] bytes, a word of less than [`WORD_BYTES_MIN`] | itself |
+//! | a word shorter than [`WORD_BYTES_MIN`] | itself |
+//! | another word | its samples: of 2 parts of 4 bytes one; of numbers within it as below |
+//! | an id | itself; parts of it are looked for among the ids, which can be read on their own |
+//! | another number | itself, and from [`NUMBER_BYTES_MIN`] on its samples: of 3 parts of 6 bytes one |
 //!
 //! What a text needs, therefore: all that is known of the tokens that lie within it, with another byte before and after
-//! them; of a token at its beginning or end, which may go on in the line, only the samples. A trace id is found wherever it
-//! stands, and a word within a longer one. A text of which that leaves nothing (`GET`, `12345`) prunes nothing: write it
-//! with what stands around it (` GET `, `:12345]`). A number of 8 to 15 digits may be part of an id: a block that has ids
-//! and does not have the number otherwise is a candidate where the number is in one of these.
+//! them; of a token at its beginning or end, which may go on in the line, the samples, or for a number that it or a part of
+//! an id is there. A trace id is found wherever it stands, and a word within a longer one. A text of which that leaves
+//! nothing (`GET`, `12345`) prunes nothing: write it with what stands around it (` GET `, `:12345]`).
 //!
 //! The digits of times of day within lines are not known: they differ from line to line, and the time of the line finds
 //! them. Where a segment leaves out digits of some shape ([`Shapes`]), no token of that shape is needed.
+//!
+//! A block that would have more keys than one for each [`BYTES_PER_KEY`] bytes, because it is full of noise, is *sparse*:
+//! there only ids and words of at most [`SPARSE_WORD_BYTES_MAX`] bytes are known, and it is a candidate for whatever may
+//! be, or be part of, something else.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -36,15 +38,19 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 pub const WORD_BYTES_MIN: usize = WORD.bytes_min();
 /// Numbers of at least so many bytes are known by samples.
 pub const NUMBER_BYTES_MIN: usize = NUMBER.bytes_min();
-/// Numbers of at least so many bytes are known by sparse samples, too.
-pub const ID_BYTES_MIN: usize = ID.bytes_min();
+/// In a sparse block longer words are not known.
+pub const SPARSE_WORD_BYTES_MAX: usize = 16;
+/// A block with more keys than one for so many bytes of lines and metadata is sparse.
+pub const BYTES_PER_KEY: usize = 48;
 
 const WORD: Samples = Samples { part: 4, window: 2 };
 const NUMBER: Samples = Samples { part: 6, window: 3 };
-const ID: Samples = Samples { part: 8, window: 9 };
+const ID_BYTES: [usize; 2] = [16, 32];
 
 /// The key of a block that has a token longer than [`TOKEN_BYTES_MAX`].
 pub(super) const LONG_KEY: u64 = 0x6c6f_6e67_746f_6b65;
+/// The key of a sparse block.
+pub(super) const SPARSE_KEY: u64 = 0x7370_6172_7365_6b65;
 
 /// Shapes of digits that a segment's filter leaves out: those of fractions of seconds within lines. Bit `n` stands for `n`
 /// digits, bit `16 + n` for `n` digits and a `Z`.
@@ -65,14 +71,23 @@ impl Shapes {
     }
 }
 
-/// What a block must have to be a candidate: all of these keys, or else what the other fields allow.
+/// What a block must have to be a candidate: all keys of one of some sets, or else what the other fields allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Need {
-    pub(super) keys: Vec<u64>,
-    /// A token too long to be known.
+    pub(super) keys: Vec<Vec<u64>>,
+    /// [`LONG_KEY`].
     pub(super) or_long: bool,
+    /// [`SPARSE_KEY`].
+    pub(super) or_sparse: bool,
     /// An id with these digits in it.
     pub(super) or_in_id: Option<Box<[u8]>>,
+}
+
+/// How much of its tokens a block makes known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coverage {
+    Full,
+    Sparse,
 }
 
 /// Whether a byte is part of tokens.
@@ -98,41 +113,40 @@ pub(super) fn for_each(text: &[u8], mut each: impl FnMut(usize, &[u8])) {
 }
 
 /// Appends the keys of a token.
-pub(super) fn keys_of_token(token: &[u8], keys: &mut Vec<u64>) {
-    if token.len() > TOKEN_BYTES_MAX {
+pub(super) fn keys_of_token(token: &[u8], coverage: Coverage, keys: &mut Vec<u64>) {
+    let length = token.len();
+    if length > TOKEN_BYTES_MAX {
         keys.push(LONG_KEY);
-    } else if token.len() >= TOKEN_BYTES_MIN {
-        let word = is_word(token);
-        if token.len() < if word { WORD_BYTES_MIN } else { ID_BYTES_MIN } {
+    } else if length < TOKEN_BYTES_MIN {
+    } else if is_word(token) {
+        if length < WORD_BYTES_MIN {
+            keys.push(xxh3_64(token));
+        } else if coverage == Coverage::Full {
+            WORD.append(token, keys);
+            if length > NUMBER_BYTES_MIN {
+                let runs = token.split(|byte| !byte.is_ascii_hexdigit());
+                runs.for_each(|run| NUMBER.append(run, keys));
+            }
+        } else if length <= SPARSE_WORD_BYTES_MAX {
+            WORD.append(token, keys);
+        }
+    } else {
+        if coverage == Coverage::Full || ID_BYTES.contains(&length) {
             keys.push(xxh3_64(token));
         }
-        samples(token, word, keys);
+        if coverage == Coverage::Full {
+            NUMBER.append(token, keys);
+        }
     }
 }
 
-/// Appends the keys of an id.
-pub(super) fn keys_of_id(id: &[u8], keys: &mut Vec<u64>) {
-    ID.append(id, keys);
+/// The key of an id.
+pub(super) fn key_of_id(id: &[u8]) -> u64 {
+    xxh3_64(id)
 }
 
 fn is_word(token: &[u8]) -> bool {
     !token.iter().all(u8::is_ascii_hexdigit)
-}
-
-/// Appends the samples of a token or a part of one.
-fn samples(token: &[u8], word: bool, keys: &mut Vec<u64>) {
-    let mut number = |number: &[u8]| {
-        NUMBER.append(number, keys);
-        ID.append(number, keys);
-    };
-    if !word {
-        number(token);
-        return;
-    }
-    if token.len() > NUMBER_BYTES_MIN {
-        token.split(|byte| !byte.is_ascii_hexdigit()).for_each(number);
-    }
-    WORD.append(token, keys);
 }
 
 /// A way to take samples.
@@ -189,23 +203,28 @@ fn mix(mut value: u64) -> u64 {
     value ^ value >> 32
 }
 
-/// Appends the keys of a metadata value: those of its tokens, or one for the whole where that leaves nothing.
-pub(super) fn keys_of_value(value: &[u8], keys: &mut Vec<u64>) {
-    let before = keys.len();
-    for_each(value, |_, token| keys_of_token(token, keys));
-    if keys.len() == before {
-        keys.push(xxh3_64_with_seed(value, 1));
+/// Appends the keys of a metadata value: those of its tokens, or one for the whole where none of them is long enough.
+pub(super) fn keys_of_value(value: &[u8], coverage: Coverage, keys: &mut Vec<u64>) {
+    let mut known = false;
+    for_each(value, |_, token| {
+        known |= token.len() >= TOKEN_BYTES_MIN;
+        keys_of_token(token, coverage, keys);
+    });
+    if !known {
+        keys.push(key_of_whole(value));
     }
+}
+
+fn key_of_whole(value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, 1)
 }
 
 /// Appends what a block must have where a metadata value is looked for.
 pub(super) fn needed_by_value(value: &[u8], needs: &mut Vec<Need>) {
     let before = needs.len();
-    for_each(value, |_, token| needs.extend(needed_by_token(token, true)));
+    for_each(value, |_, token| needs.extend(needed_by_whole(token)));
     if needs.len() == before {
-        let mut need = Need::default();
-        keys_of_value(value, &mut need.keys);
-        needs.push(need);
+        needs.push(Need { keys: vec![vec![key_of_whole(value)]], ..Need::default() });
     }
 }
 
@@ -214,25 +233,53 @@ pub(super) fn needed_by_text(text: &[u8], shapes: Shapes, needs: &mut Vec<Need>)
     for_each(text, |start, token| {
         let whole = start > 0 && start + token.len() < text.len();
         if !shapes.may_have(token, whole) {
-            needs.extend(needed_by_token(token, whole));
+            needs.extend(if whole { needed_by_whole(token) } else { needed_by_part(token) });
         }
     });
 }
 
-/// What a token needs that stands in a line as it is, or may be part of one that does.
-fn needed_by_token(token: &[u8], whole: bool) -> Option<Need> {
-    let mut need = Need { or_long: !whole, ..Need::default() };
-    let word = is_word(token);
-    if !word && (ID_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len()) {
-        // It may be an id, or part of one, of which nothing else is known.
-        ID.append(token, &mut need.keys);
-    } else if whole || token.len() > TOKEN_BYTES_MAX {
-        keys_of_token(token, &mut need.keys);
+/// What a token needs that stands in the line as it is.
+fn needed_by_whole(token: &[u8]) -> Option<Need> {
+    let length = token.len();
+    let mut keys = Vec::new();
+    let or_sparse = if length > TOKEN_BYTES_MAX {
+        keys.push(LONG_KEY);
+        false
+    } else if length < TOKEN_BYTES_MIN {
+        false
+    } else if is_word(token) {
+        // No more than what a sparse block knows of it.
+        if length < WORD_BYTES_MIN {
+            keys.push(xxh3_64(token));
+        } else {
+            WORD.append(token, &mut keys);
+        }
+        length > SPARSE_WORD_BYTES_MAX
     } else {
-        samples(token, word, &mut need.keys);
-        need.or_in_id = (!word).then(|| token.into());
+        keys.push(xxh3_64(token));
+        !ID_BYTES.contains(&length)
+    };
+    (!keys.is_empty()).then(|| Need { keys: vec![keys], or_sparse, ..Need::default() })
+}
+
+/// What a token needs that may be part of a longer one.
+fn needed_by_part(token: &[u8]) -> Option<Need> {
+    let length = token.len();
+    let mut samples = Vec::new();
+    if length > TOKEN_BYTES_MAX {
+        return needed_by_whole(token);
     }
-    (!need.keys.is_empty()).then_some(need)
+    let word = is_word(token);
+    (if word { WORD } else { NUMBER }).append(token, &mut samples);
+    if samples.is_empty() {
+        return None;
+    }
+    let mut keys = vec![samples];
+    if !word && ID_BYTES.contains(&length) {
+        keys.push(vec![key_of_id(token)]);
+    }
+    let or_in_id = (!word && length < ID_BYTES[1]).then(|| token.into());
+    Some(Need { keys, or_long: true, or_sparse: true, or_in_id })
 }
 
 #[cfg(test)]
@@ -241,9 +288,9 @@ mod tests {
 
     use super::*;
 
-    fn keys(token: &str) -> Vec<u64> {
+    fn keys(token: &str, coverage: Coverage) -> Vec<u64> {
         let mut keys = Vec::new();
-        keys_of_token(token.as_bytes(), &mut keys);
+        keys_of_token(token.as_bytes(), coverage, &mut keys);
         keys
     }
 
@@ -268,6 +315,7 @@ mod tests {
         check("seat=1234567,", 1, 0);
         check("12345678", 1, 1);
         check("ffc8ca7e4c8f06c75142c880d5595d96", 1, 0);
+        check("4c8f06c75142c880", 1, 1);
         check("f3d4d4ef-693b-4456-8eed-59c0d717dd08", 5, 2);
         check("时间 ", 0, 0);
         // Where nine digits are left out, so are texts that may be part of them.
@@ -280,36 +328,48 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_needs_no_more_than_the_whole_has(
-            token in "[0-9]{8,40}|[0-9a-f]{8,40}|[0-9A-Za-z_]{3,60}|[0-9a-f]{16}[g-z_]{0,3}[0-9a-f]{9}",
-            a: prop::sample::Index,
-            b: prop::sample::Index,
+        fn a_text_needs_no_more_than_its_line_has(
+            token in "[0-9]{8,40}|[0-9a-f]{8,40}|[0-9A-Za-z_]{3,60}|[0-9a-f]{16}[g-z_]{0,3}[0-9a-f]{9}|[0-9a-f]{16}|[0-9a-f]{32}|[a-z]{250,260}",
+            (a, b) in any::<(prop::sample::Index, prop::sample::Index)>(),
+            (before, after) in any::<(bool, bool)>(),
+            sparse: bool,
         ) {
-            let (a, b) = (a.index(token.len() + 1), b.index(token.len() + 1));
-            let part = &token[a.min(b)..a.max(b)];
-            let has = keys(&token);
+            let line = format!("({token})");
+            let (a, b) = (a.index(line.len() + 1), b.index(line.len() + 1));
+            let (a, b) = (if before { 0 } else { a.min(b) }, if after { line.len() } else { a.max(b) });
+            let coverage = if sparse { Coverage::Sparse } else { Coverage::Full };
+            let mut has = keys(&token, coverage);
+            has.extend(sparse.then_some(SPARSE_KEY));
             let mut needs = Vec::new();
-            needed_by_text(part.as_bytes(), Shapes::default(), &mut needs);
-            for need in needs {
-                prop_assert!(need.keys.iter().all(|key| has.contains(key)), "{} of {}", part, token);
-            }
-            let mut of_id = Vec::new();
-            keys_of_id(token.as_bytes(), &mut of_id);
-            let id = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if id && part.len() >= ID_BYTES_MIN {
-                let need = needed_by_token(part.as_bytes(), false).unwrap();
-                prop_assert!(need.keys.iter().all(|key| of_id.contains(key)));
+            needed_by_text(line.get(a..b).unwrap_or_default().as_bytes(), Shapes::default(), &mut needs);
+            let met = |need: &Need, has: &[u64]| {
+                need.keys.iter().any(|keys| keys.iter().all(|key| has.contains(key)))
+                    || need.or_long && has.contains(&LONG_KEY)
+                    || need.or_sparse && has.contains(&SPARSE_KEY)
+            };
+            prop_assert!(needs.iter().all(|need| met(need, &has)));
+            // The same where it is an id, of which only itself is known.
+            let id = ID_BYTES.contains(&token.len()) && !is_word(token.as_bytes());
+            if id {
+                let has = [key_of_id(token.as_bytes())];
+                let part = |need: &Need| need.or_in_id.as_ref().is_some_and(|part| {
+                    memchr::memmem::find(token.as_bytes(), part).is_some()
+                });
+                prop_assert!(needs.iter().all(|need| met(need, &has) || part(need)));
             }
         }
 
         #[test]
-        fn a_value_needs_what_it_has(value in ".{0,40}|[0-9a-f]{32}|[0-9]{1,20}") {
+        fn a_value_needs_what_it_has(value in ".{0,40}|[0-9a-f]{32}|[0-9]{1,20}|[a-z]{20}", sparse: bool) {
+            let coverage = if sparse { Coverage::Sparse } else { Coverage::Full };
             let (mut has, mut needs) = (Vec::new(), Vec::new());
-            keys_of_value(value.as_bytes(), &mut has);
+            keys_of_value(value.as_bytes(), coverage, &mut has);
             needed_by_value(value.as_bytes(), &mut needs);
             prop_assert!(!needs.is_empty());
             for need in needs {
-                prop_assert!(need.keys.iter().all(|key| has.contains(key)) && !need.or_long);
+                let met = need.keys.iter().any(|keys| keys.iter().all(|key| has.contains(key)));
+                prop_assert!(met || sparse && need.or_sparse);
+                prop_assert!(!need.or_long);
             }
         }
     }

@@ -5,13 +5,16 @@ use weir_signal::Labels;
 use super::columns::{TextColumns, put_numbers};
 use super::interner::Interner;
 use super::lanes::Lanes;
-use super::line::{Kind, Parts, SLOTS_FEW, SLOTS_MAX, Slot, UUID_GROUPS, Value, bytes_of_hex, kind_of_value};
+use super::line::{
+    Kind, Parts, SLOTS_FEW, SLOTS_MAX, Slot, UUID_GROUPS, Value, bytes_of_hex, kind_of_value, write_hex,
+    write_uuid,
+};
 use super::numbers::NumberWriter;
 use super::pools::{Pool, PoolPackers, Pools};
 use super::stamp::StampShape;
 use super::templates::{Template, write_key};
 use crate::logs::directory::StreamRun;
-use crate::logs::tokens::{self, Shapes};
+use crate::logs::tokens::{self, Coverage, Shapes};
 use crate::pack::Effort;
 use crate::varint::{put_u64, zigzag};
 
@@ -46,6 +49,8 @@ pub(in crate::logs) struct BlockEncoder {
     ids8: Interner,
     ids16: Interner,
     keys: Vec<u64>,
+    /// Keys of tokens of times.
+    stamp_keys: Vec<u64>,
     shapes: Shapes,
     parts: Parts,
     scratch: Vec<u8>,
@@ -67,6 +72,7 @@ impl BlockEncoder {
             ids8: Interner::default(),
             ids16: Interner::default(),
             keys: Vec::new(),
+            stamp_keys: Vec::new(),
             shapes: Shapes::default(),
             parts: Parts::default(),
             scratch: Vec::new(),
@@ -165,7 +171,7 @@ impl BlockEncoder {
         out.clear();
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_by_key(|row| (row.stream, row.time_ns));
-        self.keys.clear();
+        self.stamp_keys.clear();
         self.merge_single_templates(&mut rows);
         let templates = self.number_templates(&mut rows);
         self.pools.clear();
@@ -348,7 +354,7 @@ impl BlockEncoder {
                     // The token at the end is left out.
                     let end = self.scratch.len() - digits as usize - usize::from(zulu);
                     tokens::for_each(&self.scratch[..end], |_, token| {
-                        tokens::keys_of_token(token, &mut self.keys);
+                        tokens::keys_of_token(token, Coverage::Full, &mut self.stamp_keys);
                     });
                 }
             }
@@ -417,27 +423,47 @@ impl BlockEncoder {
                 from = end;
             }
         }
-        let keys = &mut self.keys;
-        let mut text = Vec::new();
-        for word in 0..self.words.len() as u32 {
-            tokens::keys_of_value(self.words.get(word), keys);
+        let keys_max = (self.bytes() / tokens::BYTES_PER_KEY).max(KEYS_ALWAYS);
+        let few = self.gather_keys_of(Coverage::Full, keys_max);
+        if !few {
+            self.gather_keys_of(Coverage::Sparse, usize::MAX);
         }
+    }
+
+    /// The keys of what is known; says whether there are no more than `keys_max`.
+    fn gather_keys_of(&mut self, coverage: Coverage, keys_max: usize) -> bool {
+        let keys = &mut self.keys;
+        keys.clear();
+        keys.extend(&self.stamp_keys);
+        keys.extend((coverage == Coverage::Sparse).then_some(tokens::SPARSE_KEY));
+        for word in 0..self.words.len() as u32 {
+            tokens::keys_of_value(self.words.get(word), coverage, keys);
+            // Most of them are different.
+            if keys.len() / 2 > keys_max {
+                return false;
+            }
+        }
+        let mut text = Vec::new();
         for uuid in 0..self.uuids.len() as u32 {
             text.clear();
-            super::line::write_uuid(self.uuids.get(uuid), &mut text);
-            tokens::keys_of_value(&text, keys);
+            write_uuid(self.uuids.get(uuid), &mut text);
+            tokens::keys_of_value(&text, coverage, keys);
         }
         for ids in [&self.ids8, &self.ids16] {
             for id in 0..ids.len() as u32 {
                 text.clear();
-                super::line::write_hex(ids.get(id), &mut text);
-                tokens::keys_of_id(&text, keys);
+                write_hex(ids.get(id), &mut text);
+                keys.push(tokens::key_of_id(&text));
             }
         }
         keys.sort_unstable();
         keys.dedup();
+        keys.len() <= keys_max
     }
 }
+
+/// So many keys a block may have, however small it is.
+const KEYS_ALWAYS: usize = 1 << 12;
 
 /// Writes the ids of one kind.
 struct IdWriter {

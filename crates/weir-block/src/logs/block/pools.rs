@@ -45,17 +45,6 @@ pub(super) enum Pool {
 
 pub(super) const POOLS: usize = Pool::RestLengths as usize + 1;
 
-impl Pool {
-    /// The level of zstd: what is short, or pays for it, gets a high one.
-    fn level(place: usize, effort: Effort) -> i32 {
-        match effort {
-            Effort::Fast => 1,
-            Effort::Small if place == Self::Rests as usize => 9,
-            Effort::Small => 12,
-        }
-    }
-}
-
 /// The pools of a block.
 #[derive(Debug, Default)]
 pub(super) struct Pools([Vec<u8>; POOLS]);
@@ -80,7 +69,7 @@ impl Pools {
 
     pub(super) fn encode(&self, packers: &mut PoolPackers, out: &mut Vec<u8>) {
         for (place, pool) in self.0.iter().enumerate() {
-            packers.packer(place).pack(pool, out);
+            packers.pack(place, pool, out);
         }
     }
 
@@ -97,21 +86,37 @@ impl Pools {
     }
 }
 
+/// Shorter pools are packed at once.
+const TRIED_BYTES_MIN: usize = 64 << 10;
+
 /// What packs pools.
 pub(super) struct PoolPackers {
-    most: Packer,
-    rests: Packer,
+    quick: Packer,
+    /// For rests, of which there are most, and for the others; where these are to be small.
+    thorough: Option<(Packer, Packer)>,
+    tried: Vec<u8>,
 }
 
 impl PoolPackers {
     pub(super) fn new(effort: Effort) -> Self {
-        Self {
-            most: Packer::new(Pool::level(0, effort)),
-            rests: Packer::new(Pool::level(Pool::Rests as usize, effort)),
-        }
+        let thorough = (effort == Effort::Small).then(|| (Packer::new(9), Packer::new(12)));
+        Self { quick: Packer::new(1), thorough, tried: Vec::new() }
     }
 
-    fn packer(&mut self, place: usize) -> &mut Packer {
-        if place == Pool::Rests as usize { &mut self.rests } else { &mut self.most }
+    fn pack(&mut self, place: usize, pool: &[u8], out: &mut Vec<u8>) {
+        let Some((rests, others)) = &mut self.thorough else {
+            return self.quick.pack(pool, out);
+        };
+        if pool.len() >= TRIED_BYTES_MIN {
+            // What hardly becomes shorter is noise: more work on it takes ten times as long and spares nothing.
+            self.tried.clear();
+            self.quick.pack(pool, &mut self.tried);
+            if self.tried.len() > pool.len() / 20 * 9 {
+                out.extend_from_slice(&self.tried);
+                return;
+            }
+        }
+        let packer = if place == Pool::Rests as usize { rests } else { others };
+        packer.pack(pool, out);
     }
 }

@@ -217,3 +217,52 @@ fn huge_and_empty_lines_come_back() {
     assert!(error.unwrap_err().to_string().contains("cut it before it is stored"));
     assert_eq!(writer.finish().summary.rows, 0);
 }
+
+#[test]
+fn noise_is_found_and_its_filter_stays_small() {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut draw = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 8
+    };
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let noise: Vec<Entry> = (0..5000)
+        .map(|time_ns| Entry {
+            stream: Labels::empty(),
+            time_ns,
+            line: (0..400).map(|_| digits[draw() as usize % digits.len()]).collect(),
+            metadata: Labels::from_pairs([("trace_id", format!("{time_ns:032x}"))]).unwrap(),
+        })
+        .collect();
+    let files = write(&noise, LogWriterOptions { block_bytes: 1 << 19, ..FAST });
+    assert!(files.filter.len() * 10 < files.data.len(), "{} and {}", files.data.len(), files.filter.len());
+    let segment = open(&files);
+    let mut rows = LogRows::new();
+    let mut find = |contains: &[u8], metadata: Option<&str>| {
+        let select = LogSelect {
+            from_ns: 0,
+            to_ns: i64::MAX,
+            contains: vec![std::str::from_utf8(contains).unwrap().into()],
+            metadata: metadata.map(|value| ("trace_id".into(), value.into())).into_iter().collect(),
+            ..LogSelect::default()
+        };
+        let candidates = segment.candidates(&select).unwrap();
+        let mut found = Vec::new();
+        for block in &candidates.blocks {
+            segment.read(&candidates, block.number, &mut rows).unwrap();
+            found.extend(rows.iter().map(|row| row.time_ns));
+        }
+        (found, candidates.blocks.len())
+    };
+    for entry in noise.iter().step_by(250) {
+        let from = entry.time_ns as usize % 300;
+        for length in [5, 12, 40, 100] {
+            let (found, _) = find(&entry.line[from..from + length], None);
+            assert!(found.contains(&entry.time_ns), "{length} of {}", entry.time_ns);
+        }
+        let (found, blocks) = find(b"", entry.metadata.get("trace_id"));
+        assert_eq!((found, blocks), (vec![entry.time_ns], 1));
+    }
+}

@@ -250,6 +250,7 @@ fn a_needle_is_found_in_a_gigabyte() {
         ("zq7 order=739201845", 2, 3),
         ("739201845", 2, 6),
         ("ee5426ba0b152ad09a59254baa522e50", 1, 3),
+        ("3d0481c2e7939b31", 1, 3),
     ] {
         let (lines, read) = look_for(&segment, text);
         assert!(lines >= found && read <= blocks, "{text}");

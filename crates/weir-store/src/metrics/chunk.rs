@@ -118,6 +118,13 @@ impl Chunk {
         }
     }
 
+    /// Forgets the newest sample, where it was flushed: it was deleted.
+    pub(crate) fn forget(&mut self) {
+        if self.count == 0 {
+            self.seen = false;
+        }
+    }
+
     /// Adds a sample whose time is after all others of the chunk.
     #[inline]
     pub(crate) fn push(&mut self, arena: &mut Arena, time: i64, bits: u64, start: i64) {

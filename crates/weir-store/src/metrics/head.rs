@@ -246,6 +246,14 @@ impl MetricHead {
         ((!frozen.series.is_empty() || !frozen.families.is_empty()).then_some(frozen), retired)
     }
 
+    /// Forgets the newest samples of the series that match, which were flushed and deleted: the same may come again.
+    pub(crate) fn forget_last(&mut self, matchers: &[Matcher]) {
+        let matchers: Vec<&Matcher> = matchers.iter().collect();
+        for number in self.series.select(&matchers) {
+            self.series.get_mut(number).chunk.forget();
+        }
+    }
+
     /// A copy of the samples of the series that match, in no particular order.
     pub(super) fn copy(&self, matchers: &[&Matcher], out: &mut MemorySeries) {
         for number in self.series.select(matchers) {

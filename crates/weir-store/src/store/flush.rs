@@ -60,6 +60,7 @@ impl Inner {
             Tombstone { sequence, ..tombstone }
         });
         if last == before {
+            self.forget_last(tombstone.as_ref());
             return Ok((None, tombstone));
         }
         let idle_since_ms = self.now_ms().saturating_sub(self.settings.idle_ms);
@@ -73,6 +74,7 @@ impl Inner {
             let logs = locked(&tenant.logs.head).freeze();
             tenants.insert(name.clone(), FrozenTenant { metrics, logs });
         }
+        self.forget_last(tombstone.as_ref());
         self.head_bytes.store(0, Ordering::Relaxed);
         let frozen = Arc::new(Frozen {
             log_file: wal.file(),
@@ -84,6 +86,16 @@ impl Inner {
         self.show(|view| view.frozen = Some(Arc::clone(&frozen)));
         drop(closed);
         Ok((Some(frozen), tombstone))
+    }
+
+    /// What is deleted is not what the next sample is compared with.
+    fn forget_last(&self, tombstone: Option<&Tombstone>) {
+        let Some(tombstone) = tombstone.filter(|tombstone| tombstone.signal == Signal::Metrics) else {
+            return;
+        };
+        if let Some(state) = self.known_tenant(&tombstone.tenant) {
+            locked(&state.metrics.head).forget_last(&tombstone.matchers);
+        }
     }
 
     fn write_out(&self, frozen: &Arc<Frozen>, tombstone: Option<Tombstone>) -> Result<(), StoreError> {

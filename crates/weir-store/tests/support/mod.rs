@@ -165,6 +165,7 @@ impl Model {
             }
         }
         self.series.retain(|_, samples| !samples.is_empty());
+        self.last.retain(|labels, _| !matchers.iter().all(|matcher| matcher.selects(labels)));
         self.flush();
     }
 

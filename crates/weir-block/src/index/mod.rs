@@ -51,14 +51,10 @@ impl IndexWriter {
         let mut before = before..self.terms.len();
         let mut shared = last.iter();
         for (name, value) in labels.iter() {
-            let same = shared.next().filter(|&pair| pair == (name, value)).and_then(|_| before.next());
-            let term = match same {
-                Some(at) => self.terms[at],
-                // What follows a difference is looked up: the places no longer correspond.
-                None => {
-                    before = 0..0;
-                    self.term(name, value)
-                }
+            // Neighbours have most labels in common, at the same places.
+            let term = match (shared.next(), before.next()) {
+                (Some(pair), Some(at)) if pair == (name, value) => self.terms[at],
+                _ => self.term(name, value),
             };
             self.terms.push(term);
             self.postings[term as usize].push(number);
@@ -69,10 +65,10 @@ impl IndexWriter {
 
     fn term(&mut self, name: &str, value: &str) -> u32 {
         let next = self.postings.len() as u32;
-        if !self.names.contains_key(name) {
-            self.names.insert(name.into(), HashMap::new());
-        }
-        let values = self.names.get_mut(name).expect("it was just put there");
+        let values = match self.names.get_mut(name) {
+            Some(values) => values,
+            None => self.names.entry(name.into()).or_default(),
+        };
         if let Some(&term) = values.get(value) {
             return term;
         }

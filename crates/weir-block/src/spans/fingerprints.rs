@@ -22,39 +22,46 @@ const PAGE_KEYS: u64 = 1024;
 const BUCKET_BITS_MAX: u32 = 8;
 const REST_BITS: u32 = 8;
 
+/// What of a key counts: with the number of its block it is one number, of which millions are sorted.
+const KEY_BITS: u32 = 40;
+/// So many blocks have numbers that fit beside a key.
+pub(super) const BLOCKS_MAX: u32 = 1 << (64 - KEY_BITS);
+
 /// Gathers the keys of a segment.
 #[derive(Debug, Default)]
 pub(super) struct FingerprintWriter {
-    keys: Vec<(u64, u32)>,
+    /// Key and block.
+    keys: Vec<u64>,
 }
 
 impl FingerprintWriter {
     /// Adds a key of a block.
     pub(super) fn add(&mut self, key: u64, block: u32) {
-        self.keys.push((key, block));
+        debug_assert!(block < BLOCKS_MAX);
+        self.keys.push(counting(key) | u64::from(block));
     }
 
     /// Writes pages and head; gives how many different keys there are.
     pub(super) fn finish(mut self, blocks: u32, tag: u8, file: &mut FileWriter) -> u64 {
         self.keys.sort_unstable();
         self.keys.dedup();
-        let keys = self.keys.chunk_by(|(a, _), (b, _)| a == b).count() as u64;
+        let keys = self.keys.chunk_by(|&a, &b| counting(a) == counting(b)).count() as u64;
         let shape = Shape::new(keys, blocks);
         let mut head = Vec::new();
         put_u64(&mut head, keys);
         put_u64(&mut head, u64::from(blocks));
         put_u64(&mut head, u64::from(shape.bucket_bits));
         put_u64(&mut head, file.size());
-        let mut entries = self.keys.chunk_by(|&(a, _), &(b, _)| shape.place(a) == shape.place(b)).peekable();
+        let mut entries = self.keys.chunk_by(|&a, &b| shape.place(a) == shape.place(b)).peekable();
         let (mut page, mut rests, mut lists, mut list) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in 0..shape.pages() {
             let mut counts = vec![0_u64; 1 << shape.bucket_bits];
-            while let Some(entry) = entries.next_if(|entry| shape.place(entry[0].0).0 == number) {
-                let (_, bucket, rest) = shape.place(entry[0].0);
+            while let Some(entry) = entries.next_if(|entry| shape.place(entry[0]).0 == number) {
+                let (_, bucket, rest) = shape.place(entry[0]);
                 counts[bucket] += 1;
                 rests.push(rest);
                 list.clear();
-                list.extend(entry.iter().map(|&(_, block)| block));
+                list.extend(entry.iter().map(|&entry| entry as u32 & (BLOCKS_MAX - 1)));
                 list.sort_unstable();
                 list.dedup();
                 put_list(&list, blocks, &mut lists);
@@ -69,6 +76,11 @@ impl FingerprintWriter {
         file.put_named(tag, &head);
         keys
     }
+}
+
+/// What of a key counts.
+fn counting(key: u64) -> u64 {
+    key & !(u64::from(BLOCKS_MAX) - 1)
 }
 
 /// Appends the blocks of a key, ascending, at least one.
@@ -142,7 +154,7 @@ impl Shape {
 
     /// Page, bucket and the byte behind it.
     fn place(self, key: u64) -> (u64, usize, u8) {
-        let scaled = u128::from(key) * u128::from(self.pages());
+        let scaled = u128::from(counting(key)) * u128::from(self.pages());
         let fraction = scaled as u64 >> (64 - self.bucket_bits - REST_BITS);
         ((scaled >> 64) as u64, (fraction >> REST_BITS) as usize, fraction as u8)
     }

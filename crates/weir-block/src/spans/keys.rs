@@ -1,11 +1,12 @@
 //! Which attributes a segment has.
 //!
 //! ```text
-//! how many; packed, for each, ascending by scope and name:
+//! how many, whether others were left out; packed, for each, ascending by scope and name:
 //!   scope, name, which kinds of values it has, its blocks (see [`super::fingerprints`])
 //!   0 where it has many values; else how many + 1, and these (see [`super::nested`])
 //! ```
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_signal::Value;
@@ -20,6 +21,9 @@ use crate::varint::{Cursor, put_bytes, put_u64};
 /// Of an attribute with more values, or longer ones, none is kept here.
 const VALUES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 64;
+
+/// A segment keeps no more attributes: senders that make names up must not make the index large.
+const KEYS_MAX: usize = 1 << 16;
 
 /// What an attribute is one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,16 +109,24 @@ impl Facets {
 #[derive(Debug, Default)]
 pub(super) struct KeysWriter {
     entries: BTreeMap<(KeyScope, Box<str>), KeyEntry>,
+    many: bool,
 }
 
 impl KeysWriter {
-    /// What is known of an attribute of this block. Blocks come in ascending order.
-    pub(super) fn entry(&mut self, scope: KeyScope, key: &str, block: u32) -> &mut KeyEntry {
-        let entry = self.entries.entry((scope, key.into())).or_default();
+    /// What is known of an attribute of this block; `None` where there are too many. Blocks come in ascending order.
+    pub(super) fn entry(&mut self, scope: KeyScope, key: &str, block: u32) -> Option<&mut KeyEntry> {
+        let full = self.entries.len() >= KEYS_MAX;
+        let entry = match self.entries.entry((scope, key.into())) {
+            Entry::Vacant(_) if full => {
+                self.many = true;
+                return None;
+            }
+            entry => entry.or_default(),
+        };
         if entry.blocks.last() != Some(&block) {
             entry.blocks.push(block);
         }
-        entry
+        Some(entry)
     }
 
     pub(super) fn encode(&self, blocks: u32, packer: &mut Packer) -> Vec<u8> {
@@ -136,6 +148,7 @@ impl KeysWriter {
         }
         let mut out = Vec::new();
         put_u64(&mut out, self.entries.len() as u64);
+        out.push(u8::from(self.many));
         packer.pack(&plain, &mut out);
         out
     }
@@ -152,10 +165,19 @@ pub(super) struct Key {
     pub(super) values: Option<Vec<Value>>,
 }
 
-/// Reads what [`KeysWriter::encode`] wrote: ascending by scope and name.
-pub(super) fn decode(body: &[u8], blocks: u32) -> Result<Vec<Key>, Damage> {
+/// The attributes of a segment, ascending by scope and name.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    pub(super) list: Vec<Key>,
+    /// Others were left out.
+    pub(super) many: bool,
+}
+
+/// Reads what [`KeysWriter::encode`] wrote.
+pub(super) fn decode(body: &[u8], blocks: u32) -> Result<Keys, Damage> {
     let mut cursor = Cursor::new(body);
-    let count = cursor.length(PLAIN_BYTES_MAX)?;
+    let count = cursor.length(KEYS_MAX)?;
+    let many = cursor.u8()? != 0;
     let mut plain = Vec::new();
     Unpacker::default().unpack(&mut cursor, PLAIN_BYTES_MAX, &mut plain)?;
     cursor.end()?;
@@ -179,5 +201,5 @@ pub(super) fn decode(body: &[u8], blocks: u32) -> Result<Vec<Key>, Damage> {
         entries.end()
     };
     read().map_err(|damage: Damage| cursor.damage(damage.what))?;
-    Ok(keys)
+    Ok(Keys { list: keys, many })
 }

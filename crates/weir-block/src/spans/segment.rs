@@ -7,7 +7,7 @@ use weir_signal::{ReadError, Span, SpanCondition, SpanField, SpanKind, SpanTest,
 use super::block::SpanBlock;
 use super::directory::{BlockEntry, Directory, SpanBlockInfo, SpanSummary};
 use super::fingerprints::{Blocks, Fingerprints};
-use super::keys::{self, Key, KeyKinds, KeyScope};
+use super::keys::{self, Key, KeyKinds, KeyScope, Keys};
 use super::operations::{self, Operation, Operations};
 use super::test::{int_meets, text_meets};
 use super::values::Values;
@@ -27,7 +27,7 @@ pub struct SpanSegment {
     traces: Fingerprints,
     tokens: Fingerprints,
     operations: OnceLock<Operations>,
-    keys: OnceLock<Vec<Key>>,
+    keys: OnceLock<Keys>,
 }
 
 impl SpanSegment {
@@ -142,13 +142,14 @@ impl SpanSegment {
         self.read_operations().map(|operations| operations.list.as_slice())
     }
 
-    /// The names of attributes of spans and of resources, each ascending.
+    /// The names of attributes of spans and of resources, each ascending. A segment with tens of thousands leaves some out.
     ///
     /// # Errors
     /// The index is damaged or cannot be read.
     pub fn attribute_names(&self) -> Result<(Vec<&str>, Vec<&str>), ReadError> {
         let keys = self.keys()?;
-        let of = |scope| keys.iter().filter(move |key| key.scope == scope).map(|key| &*key.name).collect();
+        let of =
+            |scope| keys.list.iter().filter(move |key| key.scope == scope).map(|key| &*key.name).collect();
         Ok((of(KeyScope::Span), of(KeyScope::Resource)))
     }
 
@@ -196,11 +197,10 @@ impl SpanSegment {
         };
         let mut lists = Vec::new();
         for &scope in scopes {
-            if let Some(key) = self.key(scope, key)? {
-                match &key.values {
-                    Some(list) => lists.push(list),
-                    None => return Ok(false),
-                }
+            match self.key(scope, key)? {
+                Some(Key { values: Some(list), .. }) => lists.push(list),
+                None if !self.keys()?.many => {}
+                _ => return Ok(false),
             }
         }
         lists.into_iter().flatten().for_each(|value| values.add(value.clone()));
@@ -239,7 +239,7 @@ impl SpanSegment {
         Ok(self.operations.get_or_init(|| read))
     }
 
-    fn keys(&self) -> Result<&[Key], ReadError> {
+    fn keys(&self) -> Result<&Keys, ReadError> {
         if let Some(read) = self.keys.get() {
             return Ok(read);
         }
@@ -250,7 +250,7 @@ impl SpanSegment {
     }
 
     fn key(&self, scope: KeyScope, name: &str) -> Result<Option<&Key>, ReadError> {
-        let keys = self.keys()?;
+        let keys = &self.keys()?.list;
         let found = keys.binary_search_by(|key| (key.scope, &*key.name).cmp(&(scope, name)));
         Ok(found.ok().map(|place| &keys[place]))
     }
@@ -287,7 +287,10 @@ impl SpanSegment {
     ) -> Result<MayMeet<'a>, ReadError> {
         let mut keys = Vec::new();
         for &scope in scopes {
-            keys.extend(self.key(scope, name)?);
+            match self.key(scope, name)? {
+                None if self.keys()?.many => return Ok(MayMeet::Any),
+                key => keys.extend(key),
+            }
         }
         let numbers = |key: &&Key| key.kinds.has(KeyKinds::INT) || key.kinds.has(KeyKinds::OTHERS);
         match test {

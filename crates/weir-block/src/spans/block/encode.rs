@@ -10,7 +10,7 @@ use crate::pack::Effort;
 use crate::spans::attributes::{Attributes, ColumnValues};
 use crate::spans::columns::ColumnWriter;
 use crate::spans::interner::Interner;
-use crate::spans::keys::{KeyKinds, KeyScope, KeysWriter};
+use crate::spans::keys::{KeyEntry, KeyKinds, KeyScope, KeysWriter};
 use crate::spans::operations::{Counts, OperationsWriter};
 use crate::spans::tokens;
 use crate::spans::writer::Unstorable;
@@ -72,7 +72,7 @@ impl BlockEncoder {
     /// # Errors
     /// No block takes it.
     pub(in crate::spans) fn push(&mut self, span: &Span) -> Result<(), Unstorable> {
-        let size = Size::of(span)?;
+        let size = Size::of(span, !self.gathered.knows_origins(span))?;
         self.gathered.push(span)?;
         self.size.parts += size.parts;
         Ok(())
@@ -293,7 +293,8 @@ impl Teller<'_> {
     fn tell(&mut self, key: &[u8], values: ColumnValues<'_>) {
         let key = std::str::from_utf8(key).unwrap_or_default();
         let seed = tokens::key(key);
-        let entry = self.keys.entry(self.scope, key, self.block);
+        let mut none = KeyEntry::default();
+        let entry = self.keys.entry(self.scope, key, self.block).unwrap_or(&mut none);
         match values {
             ColumnValues::Texts(numbers) => {
                 entry.kinds.add(KeyKinds::TEXT);

@@ -107,6 +107,10 @@ pub(super) struct Origins<T> {
     pub(super) attributes: Attributes,
 }
 
+fn place<T>(origin: &Arc<T>) -> usize {
+    Arc::as_ptr(origin).addr()
+}
+
 impl<T> Default for Origins<T> {
     fn default() -> Self {
         Self {
@@ -128,6 +132,10 @@ impl<T> Origins<T> {
         self.attributes.clear();
     }
 
+    fn is_last(&self, origin: &Arc<T>) -> bool {
+        self.last == (place(origin), self.last.1) && self.last.1 != NONE
+    }
+
     /// The number of an origin: the one that it had before, or that of one with the same content, or a new one.
     fn number(
         &mut self,
@@ -135,7 +143,7 @@ impl<T> Origins<T> {
         values: &mut Vec<u64>,
         make: impl FnOnce(&T, &mut Attributes, &mut Vec<u64>) -> Option<Origin>,
     ) -> Option<u32> {
-        let place = Arc::as_ptr(origin).cast::<()>() as usize;
+        let place = place(origin);
         if self.last.0 == place && self.last.1 != NONE {
             return Some(self.last.1);
         }
@@ -226,7 +234,12 @@ impl Gathered {
         self.link_guess = NO_SHAPE;
     }
 
-    /// Adds a span that [`check`] found good.
+    /// Whether resource and scope are those of the span before.
+    pub(super) fn knows_origins(&self, span: &Span) -> bool {
+        self.resources.is_last(&span.resource) && self.scopes.is_last(&span.scope)
+    }
+
+    /// Adds a span that [`Size::of`] found good.
     pub(super) fn push(&mut self, span: &Span) -> Result<(), Unstorable> {
         self.row(span).map(|row| self.rows.push(row)).ok_or(Unstorable::Depth)
     }
@@ -347,23 +360,21 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// That of a span, all that it has counted as if nothing were shared.
+    /// That of a span, with its resource and scope or without, all counted as if nothing were shared.
     ///
     /// # Errors
     /// No block takes it.
-    pub(super) fn of(span: &Span) -> Result<Self, Unstorable> {
+    pub(super) fn of(span: &Span, origins: bool) -> Result<Self, Unstorable> {
         let mut size = Self::default();
         size.add_texts(&[&span.name, &span.trace_state, &span.status_message]);
-        size.add_texts(&[
-            &span.resource.schema_url,
-            &span.scope.schema_url,
-            &span.scope.name,
-            &span.scope.version,
-        ]);
-        let origins = [&span.resource.attributes, &span.scope.attributes];
+        let (resource, scope) = (&span.resource, &span.scope);
+        if origins {
+            size.add_texts(&[&resource.schema_url, &scope.schema_url, &scope.name, &scope.version]);
+        }
+        let of_origins = [&resource.attributes, &scope.attributes].into_iter().filter(|_| origins);
         let events = span.events.iter().map(|event| &event.attributes);
         let links = span.links.iter().map(|link| &link.attributes);
-        let lists = origins.into_iter().chain([&span.attributes]).chain(events).chain(links);
+        let lists = of_origins.chain([&span.attributes]).chain(events).chain(links);
         let mut good = true;
         for attribute in lists.flatten() {
             size.parts += 1;

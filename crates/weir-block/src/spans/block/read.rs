@@ -1,5 +1,6 @@
 //! Spans out of a block.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,15 +19,20 @@ use crate::spans::values::Values;
 /// A block that was read. Its columns are decoded when they are asked for; a damaged one is an error each time.
 pub struct SpanBlock {
     block: Block,
+    /// Where each [`STRIDE`]th row has its values.
+    positions: OnceCell<Vec<Position>>,
     data: FileReader,
     place: Place,
 }
+
+/// To reach a row, no more rows are passed over.
+const STRIDE: usize = 256;
 
 impl SpanBlock {
     pub(in crate::spans) fn open(data: FileReader, place: Place) -> Result<Self, ReadError> {
         let body = data.read(place)?;
         let block = Block::open(body).map_err(|damage| data.damaged(place, damage))?;
-        Ok(Self { block, data, place })
+        Ok(Self { block, positions: OnceCell::new(), data, place })
     }
 
     fn told<T>(&self, read: Result<T, Damage>) -> Result<T, ReadError> {
@@ -287,21 +293,35 @@ impl SpanBlock {
     }
 
     fn spans_of(&self, rows: Range<usize>) -> Result<Vec<Span>, Damage> {
-        spans_of(&self.block, rows)
+        let block = &self.block;
+        let positions = match self.positions.get() {
+            Some(positions) => positions,
+            None => {
+                let mut position = Position::first(block)?;
+                let mut positions = vec![position.clone()];
+                for start in (0..block.spans.saturating_sub(STRIDE)).step_by(STRIDE) {
+                    position.pass(block, start..start + STRIDE)?;
+                    positions.push(position.clone());
+                }
+                self.positions.get_or_init(|| positions)
+            }
+        };
+        let stride = (rows.start / STRIDE).min(positions.len() - 1);
+        let mut position = positions[stride].clone();
+        position.pass(block, stride * STRIDE..rows.start)?;
+        spans_of(block, rows, position)
     }
 }
 
 /// Decodes everything.
 pub(super) fn decode_all(block: &Block) -> Result<Vec<Span>, Damage> {
-    spans_of(block, 0..block.spans)
+    spans_of(block, 0..block.spans, Position::first(block)?)
 }
 
-fn spans_of(block: &Block, rows: Range<usize>) -> Result<Vec<Span>, Damage> {
+fn spans_of(block: &Block, rows: Range<usize>, position: Position) -> Result<Vec<Span>, Damage> {
     let (operations, attributes) = (block.operations()?, block.attributes()?);
     let mut spans = Vec::with_capacity(rows.len());
-    let mut walk = attributes.walk();
-    (0..rows.start).for_each(|row| walk.skip(attributes, operations.of(row).shape));
-    let mut extras = ExtraWalk::new(block, rows.start)?;
+    let Position { mut walk, mut extras } = position;
     let (fragments, ids, parents) = (block.fragments()?, block.ids()?, block.parents()?);
     let (starts, ends) = (block.starts()?, block.ends()?);
     let (resources, scopes) = (block.resources()?, block.scopes()?);
@@ -354,7 +374,41 @@ impl Good<'_> {
     }
 }
 
+/// Where a row has what it has.
+#[derive(Debug, Clone)]
+struct Position {
+    walk: Walk,
+    extras: ExtraWalk,
+}
+
+impl Position {
+    fn first(block: &Block) -> Result<Self, Damage> {
+        let extras = ExtraWalk {
+            next: [0; 7],
+            event: 0,
+            link: 0,
+            events: block.events()?.map(|events| events.attributes.walk()),
+            links: block.links()?.map(|links| links.attributes.walk()),
+        };
+        Ok(Self { walk: block.attributes()?.walk(), extras })
+    }
+
+    /// Passes over rows.
+    fn pass(&mut self, block: &Block, rows: Range<usize>) -> Result<(), Damage> {
+        let (operations, attributes) = (block.operations()?, block.attributes()?);
+        for row in rows {
+            let operation = operations.of(row);
+            self.walk.skip(attributes, operation.shape);
+            if operation.extras != 0 {
+                self.extras.pass(block, operation.extras)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Walks along what few spans have.
+#[derive(Debug, Clone)]
 struct ExtraWalk {
     /// The next one of each: state, message, and the numbers of [`super::decode::Extras`].
     next: [usize; 7],
@@ -375,34 +429,8 @@ const BITS: [u8; 7] = [
 ];
 
 impl ExtraWalk {
-    /// Stands before a row.
-    fn new(block: &Block, row: usize) -> Result<Self, Damage> {
-        let (operations, extras) = (block.operations()?, block.extras()?);
-        let mut next = [0; 7];
-        for row in 0..row {
-            let bits = operations.of(row).extras;
-            next.iter_mut().zip(BITS).for_each(|(next, bit)| *next += usize::from(bits & bit != 0));
-        }
-        let sum = |counts: &[i64]| counts.iter().sum::<i64>() as usize;
-        let event = sum(&extras.numbers[3][..next[5]]);
-        let link = sum(&extras.numbers[4][..next[6]]);
-        let mut walk = Self { next, event, link, events: None, links: None };
-        if let Some(events) = block.events()? {
-            let mut passed = events.attributes.walk();
-            events.shapes[..event].iter().for_each(|&shape| passed.skip(&events.attributes, shape as u32));
-            walk.events = Some(passed);
-        }
-        if let Some(links) = block.links()? {
-            let mut passed = links.attributes.walk();
-            links.shapes[..link].iter().for_each(|&shape| passed.skip(&links.attributes, shape as u32));
-            walk.links = Some(passed);
-        }
-        Ok(walk)
-    }
-
-    /// Gives a span what it has.
-    fn take(&mut self, block: &Block, bits: u8, span: &mut Span) -> Result<(), Damage> {
-        let extras = block.extras()?;
+    /// Where each of a span's extras is, and steps behind them.
+    fn step(&mut self, bits: u8) -> [Option<usize>; 7] {
         let mut places = [None; 7];
         for ((place, next), bit) in places.iter_mut().zip(&mut self.next).zip(BITS) {
             if bits & bit != 0 {
@@ -410,7 +438,32 @@ impl ExtraWalk {
                 *next += 1;
             }
         }
-        let [state, message, numbers @ ..] = places;
+        places
+    }
+
+    /// Passes over a span.
+    fn pass(&mut self, block: &Block, bits: u8) -> Result<(), Damage> {
+        let numbers = &block.extras()?.numbers;
+        let [.., events, links] = self.step(bits);
+        if let (Some(row), Some(events), Some(walk)) = (events, block.events()?, &mut self.events) {
+            for _ in 0..numbers[3][row] {
+                walk.skip(&events.attributes, events.shapes[self.event] as u32);
+                self.event += 1;
+            }
+        }
+        if let (Some(row), Some(links), Some(walk)) = (links, block.links()?, &mut self.links) {
+            for _ in 0..numbers[4][row] {
+                walk.skip(&links.attributes, links.shapes[self.link] as u32);
+                self.link += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a span what it has.
+    fn take(&mut self, block: &Block, bits: u8, span: &mut Span) -> Result<(), Damage> {
+        let extras = block.extras()?;
+        let [state, message, numbers @ ..] = self.step(bits);
         if let (Some(row), Some(states)) = (state, &extras.states) {
             span.trace_state = states.text(row).into();
         }

@@ -6,7 +6,8 @@ mod sdk;
 mod trainticket;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use weir_signal::{Attribute, Span, TraceId, Value};
 
@@ -93,4 +94,12 @@ fn by_trace(spans: &[Span]) -> BTreeMap<TraceId, Vec<Span>> {
 /// All spans of a segment, block by block.
 fn read_all(segment: &SpanSegment) -> Vec<Span> {
     segment.blocks().flat_map(|info| segment.read(info.number).unwrap().all().unwrap()).collect()
+}
+
+/// How long this thread was at work, which others beside it do not change; where the system does not say, the time of day.
+fn worked() -> Duration {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let worked = told.and_then(|told| told.split(' ').next()?.parse().ok());
+    worked.map_or_else(|| BEGIN.elapsed(), Duration::from_nanos)
 }

@@ -1,7 +1,6 @@
 //! Spans as SDKs send them: of a small shop, HTTP and database, with ten attributes each, of few values and of many.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use weir_signal::{
     InstrumentationScope, Resource, SpanCondition, SpanEvent, SpanField, SpanId, SpanKind, SpanTest, Status,
@@ -187,15 +186,15 @@ fn write(count: usize, options: SpanWriterOptions) -> (Files, usize, f64) {
     while spans < count {
         let some: Vec<Span> = (0..1000).flat_map(|_| shop.trace()).collect();
         bytes += some.iter().map(otlp_bytes).sum::<usize>();
-        let begin = Instant::now();
+        let begin = worked();
         some.iter().for_each(|span| writer.push(span).unwrap());
         data.extend(writer.take_data());
-        time += begin.elapsed();
+        time += worked() - begin;
         spans += some.len();
     }
-    let begin = Instant::now();
+    let begin = worked();
     let finished = writer.finish();
-    time += begin.elapsed();
+    time += worked() - begin;
     data.extend(finished.data);
     (Files([data, finished.index, finished.filter]), bytes, spans as f64 / time.as_secs_f64())
 }
@@ -203,9 +202,9 @@ fn write(count: usize, options: SpanWriterOptions) -> (Files, usize, f64) {
 /// How many times smaller than OTLP it is.
 fn check(count: usize, options: SpanWriterOptions) -> f64 {
     let (files, otlp, speed) = write(count, options);
-    let begin = Instant::now();
+    let begin = worked();
     let segment = files.open().unwrap();
-    let opening = begin.elapsed();
+    let opening = worked() - begin;
     let spans = segment.summary().spans;
     let ratio = otlp as f64 / files.size() as f64;
     println!(
@@ -222,15 +221,15 @@ fn check(count: usize, options: SpanWriterOptions) -> f64 {
     let (mut shop, mut slowest) = (Shop::new(), [Duration::ZERO; 2]);
     for _ in 0..20 {
         let trace = shop.trace();
-        let begin = Instant::now();
+        let begin = worked();
         let found = segment.trace(trace[0].trace).unwrap();
-        slowest[0] = slowest[0].max(begin.elapsed());
+        slowest[0] = slowest[0].max(worked() - begin);
         assert_eq!(found, trace);
         // A value that hardly any other trace has.
         let path = trace[0].attributes[3].value.clone();
         let condition =
             SpanCondition { field: SpanField::Span("url.path".into()), test: SpanTest::Equal(path) };
-        let begin = Instant::now();
+        let begin = worked();
         let candidates = segment.candidates(i64::MIN, i64::MAX, Some(&condition)).unwrap();
         let mut found = Vec::new();
         for info in &candidates {
@@ -239,7 +238,7 @@ fn check(count: usize, options: SpanWriterOptions) -> f64 {
                 found.push(block.fragment(fragment as usize).unwrap());
             }
         }
-        slowest[1] = slowest[1].max(begin.elapsed());
+        slowest[1] = slowest[1].max(worked() - begin);
         assert!(found.contains(&trace) && candidates.len() <= 8, "{} blocks", candidates.len());
     }
     println!("  slowest of 20: a trace by id {:?}, traces by an attribute {:?}", slowest[0], slowest[1]);

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use weir_signal::{InstrumentationScope, Resource, SpanCondition, SpanField, SpanId, SpanKind, SpanTest};
 
@@ -88,16 +87,16 @@ fn parse(
 
 /// Bytes a span.
 fn check(spans: &[Span], options: SpanWriterOptions) -> f64 {
-    let begin = Instant::now();
+    let begin = worked();
     let files = Files::write(spans, options);
-    let write_time = begin.elapsed();
+    let write_time = worked() - begin;
     let segment = files.open().unwrap();
-    let begin = Instant::now();
+    let begin = worked();
     let found = read_all(&segment);
-    let read_time = begin.elapsed();
+    let read_time = worked() - begin;
     assert!(by_trace(&found) == by_trace(spans), "other spans came back");
     let bytes = files.size() as f64 / spans.len() as f64;
-    let speed = |time: std::time::Duration| spans.len() as f64 / time.as_secs_f64();
+    let speed = |time: Duration| spans.len() as f64 / time.as_secs_f64();
     println!(
         "{:?}: {} spans in {} blocks -> data {} + index {} + filter {}: {bytes:.2} bytes a span; in {:.0}, out {:.0} spans/s",
         options.effort,
@@ -110,9 +109,9 @@ fn check(spans: &[Span], options: SpanWriterOptions) -> f64 {
         speed(read_time),
     );
     let trace = spans[spans.len() / 2].trace;
-    let begin = Instant::now();
+    let begin = worked();
     let found = segment.trace(trace).unwrap();
-    println!("  a trace: {} spans in {:?}", found.len(), begin.elapsed());
+    println!("  a trace: {} spans in {:?}", found.len(), worked() - begin);
     assert_eq!(found, by_trace(spans)[&trace]);
     let name = |name: &str| SpanCondition {
         field: SpanField::Name,

@@ -28,6 +28,7 @@ mod outcome;
 mod part;
 mod settings;
 mod signal;
+mod spans;
 mod store;
 mod wal;
 
@@ -39,6 +40,7 @@ pub use metrics::MetricAppender;
 pub use outcome::{Outcome, Refused};
 pub use settings::{MergeSettings, Retention, Settings, TenantSettings, Work};
 pub use signal::Signal;
+pub use spans::SpanAppender;
 pub use store::{
     Clock, Concern, Copied, Finding, LogDamage, Recovery, SignalCounts, SignalStats, Stats, Store,
     TenantStats, restore,

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use weir_block::logs::LogSegment;
 use weir_block::series::Segment;
+use weir_block::spans::SpanSegment;
 use weir_block::{Effort, ReadAt};
 use weir_signal::{Labels, ReadError, Tenant};
 use xxhash_rust::xxh3::Xxh3;
@@ -39,6 +40,7 @@ pub(crate) struct Part {
 enum Opened {
     Metrics(Arc<Segment>),
     Logs(Arc<LogSegment>),
+    Spans(Arc<SpanSegment>),
 }
 
 impl Part {
@@ -69,6 +71,17 @@ impl Part {
         }
     }
 
+    /// Its spans.
+    ///
+    /// # Errors
+    /// As [`Part::metrics`].
+    pub(crate) fn spans(&self) -> Result<Arc<SpanSegment>, ReadError> {
+        match self.opened()? {
+            Opened::Spans(segment) => Ok(Arc::clone(segment)),
+            _ => Err(self.other()),
+        }
+    }
+
     fn other(&self) -> ReadError {
         ReadError::Damaged {
             file: folder(&self.meta),
@@ -86,7 +99,9 @@ impl Part {
             Signal::Logs => {
                 Opened::Logs(Arc::new(LogSegment::open(self.file(1)?, self.file(0)?, self.file(2)?)?))
             }
-            Signal::Spans => return Err(self.other()),
+            Signal::Spans => {
+                Opened::Spans(Arc::new(SpanSegment::open(self.file(1)?, self.file(0)?, self.file(2)?)?))
+            }
         };
         Ok(self.opened.get_or_init(|| opened))
     }

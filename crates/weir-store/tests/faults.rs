@@ -61,6 +61,10 @@ fn find(store: &Store) -> Found {
         assert_eq!(line, format!("at {}", time_ns / 1_000_000));
         *found.entry((Signal::Logs, host(&labels), time_ns / 1_000_000)).or_default() += 1;
     }
+    for span in read_spans(store, &scope()).into_iter().flat_map(|trace| trace.spans) {
+        let host = span.resource.attributes[0].value.as_str().unwrap().parse().unwrap();
+        *found.entry((Signal::Spans, host, span.start_ns / 1_000_000)).or_default() += 1;
+    }
     found
 }
 
@@ -116,6 +120,9 @@ fn send(store: &Store, batch: &Batch) -> Result<(Outcome, Ticket), Refusal> {
         let value = batch.time_ms as f64;
         let samples: Vec<_> = hosts.map(|&host| (labels("up", host), batch.time_ms, value)).collect();
         write(store, &tenant, Some(batch.id), &samples)
+    } else if batch.signal == Signal::Spans {
+        let spans: Vec<_> = hosts.map(|&host| span(host, batch.id / 3 + 1, batch.time_ms, "says")).collect();
+        write_spans(store, &tenant, Some(batch.id), &spans)
     } else {
         let (time_ns, line) = (batch.time_ms * 1_000_000, format!("at {}", batch.time_ms));
         let lines: Vec<_> = hosts.map(|&host| (labels("app", host), time_ns, line.clone())).collect();
@@ -125,7 +132,7 @@ fn send(store: &Store, batch: &Batch) -> Result<(Outcome, Ticket), Refusal> {
 
 fn live(store: &Store, chance: &mut Chance, history: &mut History, disk: &SimDisk, steps: u64) {
     let mut waiting = Vec::new();
-    let signal = |chance: &mut Chance| if chance.below(2) == 0 { Signal::Metrics } else { Signal::Logs };
+    let signal = |chance: &mut Chance| Signal::ALL[chance.below(3) as usize];
     for _ in 0..steps {
         if disk.has_crashed() {
             break;

@@ -3,17 +3,22 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use support::*;
-use weir_signal::{Labels, LogSelect, LogSource, Matcher, Reason, Tenant};
-use weir_store::{Crash, Signal, SimDisk};
+use weir_signal::{
+    Labels, LogSelect, LogSource, Matcher, Reason, Scope, Span, SpanCondition, SpanField, SpanSelect,
+    SpanTest, Tenant, Trace, TraceSource, Value,
+};
+use weir_store::{Crash, Signal, SimDisk, Store};
 
 #[derive(Debug, Clone)]
 enum Step {
     Write(Vec<(u32, i64, u8)>),
     Log(Vec<(u32, i64, u8)>),
+    Trace(Vec<(u32, i64, u8)>),
     Flush,
     Merge,
     Delete {
@@ -31,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
     let sample = (0_u32..6, time.clone(), 0_u8..4);
     prop_oneof![
         6 => prop::collection::vec(sample.clone(), 0..20).prop_map(Step::Write),
-        6 => prop::collection::vec(sample, 0..20).prop_map(Step::Log),
+        6 => prop::collection::vec(sample.clone(), 0..20).prop_map(Step::Log),
+        6 => prop::collection::vec(sample, 0..20).prop_map(Step::Trace),
         2 => Just(Step::Flush),
         1 => Just(Step::Merge),
         1 => (0_u32..6, time.clone(), time).prop_map(|(host, from, to)| Step::Delete { host, from, to }),
@@ -53,6 +59,7 @@ fn check(steps: &[Step], seed: u64) {
     let (mut store, _) = open(&disk, &time);
     let mut model = Model::default();
     let mut lines = Lines::new();
+    let mut spans: Vec<Span> = Vec::new();
     let tenant = Tenant::default();
     for step in steps {
         match step {
@@ -80,6 +87,26 @@ fn check(steps: &[Step], seed: u64) {
                 lines.extend(rows.into_iter().map(|(labels, time, line)| (time, labels, line)));
                 lines.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
             }
+            Step::Trace(rows) => {
+                let rows: Vec<_> = rows
+                    .iter()
+                    .enumerate()
+                    .map(|(at, &(host, second, word))| {
+                        // Few traces, so that each has spans in several payloads, and some on several days.
+                        let time_ms = time_ms(second) + spans.len() as i64 + at as i64;
+                        span(
+                            host,
+                            1 + u128::from(word) * 7 + (second / 40) as u128 % 5,
+                            time_ms,
+                            &"x".repeat(word.into()),
+                        )
+                    })
+                    .collect();
+                let (outcome, ticket) = write_spans(&store, &tenant, None, &rows).unwrap();
+                ticket.wait().unwrap();
+                assert_eq!(outcome.accepted, rows.len() as u64);
+                spans.extend(rows);
+            }
             Step::Flush => {
                 store.flush().unwrap();
                 model.flush();
@@ -95,6 +122,10 @@ fn check(steps: &[Step], seed: u64) {
                 let (from, to) = (from * 1_000_000, to * 1_000_000);
                 store.delete(&scope(), Signal::Logs, &matchers, from, to).unwrap();
                 lines.retain(|(time, labels, _)| !matchers[0].selects(labels) || *time < from || *time > to);
+                store.delete(&scope(), Signal::Spans, &matchers, from, to).unwrap();
+                let host = host.to_string();
+                let of_host = |span: &Span| span.resource.attributes[0].value.as_str() == Some(&host);
+                spans.retain(|span| !of_host(span) || span.start_ns < from || span.start_ns > to);
             }
             Step::Restart(how) => {
                 match how {
@@ -113,6 +144,7 @@ fn check(steps: &[Step], seed: u64) {
         }
         assert_eq!(read_all(&store, &scope()), model.series, "after {step:?}");
         assert_eq!(read_logs(&store, &scope(), vec![], i64::MIN, i64::MAX), lines, "after {step:?}");
+        assert_eq!(read_spans(&store, &scope()), traces(&spans, i64::MIN, i64::MAX), "after {step:?}");
     }
     // Narrow reads find what wide ones do.
     let name = Matcher::equal("__name__", "up");
@@ -141,6 +173,52 @@ fn check(steps: &[Step], seed: u64) {
     assert_eq!(found, volumes);
     let streams = store.streams(&scope(), &select).unwrap();
     assert!(volumes.keys().all(|labels| streams.contains(labels)), "{streams:?}");
+    check_search(&store, &spans, from, to);
+}
+
+/// Searches find what a look at every trace finds, and values are those of the spans in the range.
+fn check_search(store: &Store, spans: &[Span], from: i64, to: i64) {
+    let test = |field, test| SpanCondition { field, test };
+    let conditions = [
+        test(SpanField::Span("says".into()), SpanTest::Equal(Value::Int(2))),
+        test(SpanField::Name, SpanTest::Equal(Value::String("xxx".into()))),
+        test(SpanField::Either("host".into()), SpanTest::Equal(Value::String("3".into()))),
+        test(SpanField::Duration, SpanTest::AtLeast(2000.0)),
+    ];
+    let meets = |span: &Span, at: usize| match at {
+        0 => span.name.len() == 2,
+        1 => span.name.len() == 3,
+        2 => span.resource.attributes[0].value.as_str() == Some("3"),
+        _ => span.duration_ns() >= 2000,
+    };
+    for wanted in [&[][..], &[0], &[1], &[2], &[3], &[0, 2], &[3, 1, 2]] {
+        let select = SpanSelect {
+            from_ns: from,
+            to_ns: to,
+            conditions: wanted.iter().map(|&at| conditions[at].clone()).collect(),
+        };
+        let mut expect = traces(spans, from, to);
+        expect.retain(|trace| wanted.iter().all(|&at| trace.spans.iter().any(|span| meets(span, at))));
+        // A condition that is met far outside the range only need not be found.
+        let near =
+            |span: &Span| span.start_ns >= from - 900_000_000_000 && span.start_ns < to + 900_000_000_000;
+        let mut found = search(store, &scope(), &select);
+        let far = |trace: &Trace| {
+            !wanted.iter().all(|&at| trace.spans.iter().any(|span| near(span) && meets(span, at)))
+        };
+        found.retain(|trace| !far(trace));
+        expect.retain(|trace| !far(trace));
+        assert_eq!(found, expect, "{select:?}");
+    }
+    let narrow = Scope { matchers: Arc::from([Matcher::equal("host", "3")]), ..scope() };
+    let select = SpanSelect { from_ns: from, to_ns: to, ..SpanSelect::default() };
+    let seen: Vec<_> =
+        spans.iter().filter(|span| meets(span, 2) && span.start_ns >= from && span.start_ns < to).collect();
+    let names: BTreeSet<&str> = seen.iter().map(|span| &*span.name).collect();
+    let found = store.values(&narrow, &select, &SpanField::Name, 100).unwrap();
+    assert_eq!(found.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), names);
+    let (of_spans, of_resources) = store.attribute_names(&narrow, &select).unwrap();
+    assert_eq!((of_spans.len(), of_resources.len()), if seen.is_empty() { (0, 0) } else { (1, 1) });
 }
 
 proptest! {

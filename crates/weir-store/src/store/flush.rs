@@ -72,7 +72,8 @@ impl Inner {
             tenant.metrics.turn(&head, retired);
             drop(head);
             let logs = locked(&tenant.logs.head).freeze();
-            tenants.insert(name.clone(), FrozenTenant { metrics, logs });
+            let spans = locked(&tenant.spans.head).freeze();
+            tenants.insert(name.clone(), FrozenTenant { metrics, logs, spans });
         }
         self.forget_last(tombstone.as_ref());
         self.head_bytes.store(0, Ordering::Relaxed);
@@ -142,6 +143,13 @@ impl Inner {
                 for &day in &logs.days {
                     let to = Place { tenant, signal: Signal::Logs, day };
                     let meta = drafts.write(&to, Effort::Fast, |part| logs.write(day, part))?;
+                    written.push(PartMeta { sequences: frozen.sequences, ..meta });
+                }
+            }
+            if let Some(spans) = &frozen_tenant.spans {
+                for &day in &spans.days {
+                    let to = Place { tenant, signal: Signal::Spans, day };
+                    let meta = drafts.write(&to, Effort::Fast, |part| spans.write(day, part))?;
                     written.push(PartMeta { sequences: frozen.sequences, ..meta });
                 }
             }

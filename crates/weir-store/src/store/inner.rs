@@ -22,6 +22,7 @@ use crate::metrics::{FrozenMetrics, MetricTenant};
 use crate::part::Part;
 use crate::settings::Settings;
 use crate::signal::Signal;
+use crate::spans::{FrozenSpans, SpanTenant};
 use crate::store::counters::Counters;
 use crate::wal::{Ticket, Wal, read_only};
 
@@ -69,12 +70,15 @@ pub(crate) struct TenantState {
     pub(crate) tenant: Tenant,
     pub(crate) metrics: MetricTenant,
     pub(crate) logs: LogTenant,
+    pub(crate) spans: SpanTenant,
 }
 
 impl TenantState {
     /// Bytes that a flush would take out.
     pub(crate) fn bytes(&self) -> usize {
-        locked(&self.metrics.head).bytes() + locked(&self.logs.head).bytes()
+        locked(&self.metrics.head).bytes()
+            + locked(&self.logs.head).bytes()
+            + locked(&self.spans.head).bytes()
     }
 }
 
@@ -102,6 +106,7 @@ pub(crate) struct Frozen {
 pub(crate) struct FrozenTenant {
     pub(crate) metrics: Option<FrozenMetrics>,
     pub(crate) logs: Option<FrozenLogs>,
+    pub(crate) spans: Option<FrozenSpans>,
 }
 
 impl View {

@@ -17,7 +17,7 @@ use crate::error::StoreError;
 use crate::manifest::{Manifest, PartMeta};
 use crate::part::{Part, folder};
 use crate::signal::Signal;
-use crate::{logs, metrics};
+use crate::{logs, metrics, spans};
 
 /// The level of a part that holds what a day had when it was over.
 const LEVEL_DAY: u8 = 100;
@@ -100,7 +100,7 @@ impl Inner {
         let meta = drafts.write(&Place { tenant, signal, day }, Effort::Small, |part| match signal {
             Signal::Metrics => metrics::merge_parts(&inputs, day, part, pace),
             Signal::Logs => logs::merge_parts(&inputs, day, part, pace),
-            Signal::Spans => unreachable!("nothing writes parts of this signal"),
+            Signal::Spans => spans::merge_parts(&inputs, day, part, pace),
         })?;
         let metas = || plan.parts.iter().map(|part| &part.meta);
         let meta = PartMeta {

@@ -33,6 +33,7 @@ use crate::manifest::Tombstone;
 use crate::metrics::MetricAppender;
 use crate::settings::Settings;
 use crate::signal::Signal;
+use crate::spans::SpanAppender;
 
 /// A store of metrics, logs and traces. Handles are cheap to clone; when the last one is gone, or at [`Store::close`], its
 /// threads end.
@@ -84,6 +85,11 @@ impl Store {
     /// Takes one payload of lines.
     pub fn logs(&self, tenant: &Tenant) -> LogAppender {
         LogAppender::new(Arc::clone(&self.inner), self.inner.tenant(tenant))
+    }
+
+    /// Takes one payload of spans.
+    pub fn spans(&self, tenant: &Tenant) -> SpanAppender {
+        SpanAppender::new(Arc::clone(&self.inner), self.inner.tenant(tenant))
     }
 
     /// Writes what is in memory to parts. Blocks until it is on the disk.

@@ -304,7 +304,7 @@ impl Replay {
                 let (state, replay) = self.logs.entry(tenant).or_insert_with_key(new);
                 locked(&state.logs.head).replay(payload, replay)
             }
-            Signal::Spans => Ok(()),
+            Signal::Spans => locked(&inner.tenant(&tenant).spans.head).replay(payload),
         }
     }
 }

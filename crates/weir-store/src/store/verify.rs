@@ -104,7 +104,7 @@ fn verify_part(part: &Part, found: &mut Vec<Finding>) {
     let opened = match part.meta.signal {
         Signal::Metrics => part.metrics().map(|segment| weir_block::series::verify(&segment)),
         Signal::Logs => part.logs().map(|segment| segment.verify()),
-        Signal::Spans => return found.extend(files.into_iter().map(whole)),
+        Signal::Spans => part.spans().map(|segment| segment.verify()),
     };
     match opened {
         Err(error) => found.push(whole(error)),

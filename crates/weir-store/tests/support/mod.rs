@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use weir_signal::{
-    Direction, Labels, Limits, LogSelect, LogSink, LogSource, Matcher, MetricSink, Points, Reason, Refusal,
-    Scope, SeriesSelect, SeriesSource, Tenant,
+    Attribute, Direction, Labels, Limits, LogSelect, LogSink, LogSource, Matcher, MetricSink, Points, Reason,
+    Refusal, Resource, Scope, SeriesSelect, SeriesSource, Span, SpanId, SpanSelect, SpanSink, Tenant, Trace,
+    TraceId, TraceSource, Value,
 };
 use weir_store::{Clock, MergeSettings, Outcome, Recovery, Settings, SimDisk, Store, Ticket, Work};
 
@@ -102,6 +103,67 @@ pub fn read_logs(store: &Store, scope: &Scope, matchers: Vec<Matcher>, from_ns: 
     }
     assert_eq!(found[0], found[1], "backward is forward reversed");
     found.remove(0)
+}
+
+/// A span of a host: its trace, a time in milliseconds, and what it says.
+pub fn span(host: u32, trace: u128, time_ms: i64, says: &str) -> Span {
+    let attributes = vec![Attribute::string("host", &host.to_string())];
+    Span {
+        trace: TraceId(trace.to_be_bytes()),
+        id: SpanId((time_ms as u64 ^ u64::from(host) << 56).to_be_bytes()),
+        name: says.into(),
+        start_ns: time_ms * 1_000_000,
+        end_ns: time_ms * 1_000_000 + i64::from(host) * 1000,
+        attributes: vec![Attribute { key: "says".into(), value: Value::Int(says.len() as i64) }],
+        resource: Arc::new(Resource { attributes, ..Resource::default() }),
+        ..Span::default()
+    }
+}
+
+pub fn write_spans(
+    store: &Store,
+    tenant: &Tenant,
+    batch: Option<u128>,
+    spans: &[Span],
+) -> Result<(Outcome, Ticket), Refusal> {
+    let mut appender = store.spans(tenant);
+    spans.iter().for_each(|span| appender.span(span.clone()).unwrap());
+    appender.commit(batch)
+}
+
+pub fn search(store: &Store, scope: &Scope, select: &SpanSelect) -> Vec<Trace> {
+    let mut stream = store.search(scope, select).unwrap();
+    let mut found = Vec::new();
+    while let Some(trace) = stream.next().unwrap() {
+        found.push(trace);
+    }
+    found
+}
+
+/// All traces, newest first, each compared with what is found by its id.
+pub fn read_spans(store: &Store, scope: &Scope) -> Vec<Trace> {
+    let select = SpanSelect { from_ns: i64::MIN, to_ns: i64::MAX, ..SpanSelect::default() };
+    let found = search(store, scope, &select);
+    for trace in &found {
+        assert_eq!(store.trace(scope, trace.id, None).unwrap().as_ref(), Some(trace));
+    }
+    found
+}
+
+/// The traces of spans, newest first by the start of their first span in the range, then by id.
+pub fn traces(spans: &[Span], from_ns: i64, to_ns: i64) -> Vec<Trace> {
+    let mut traces: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(span.trace).or_default().push(span.clone());
+    }
+    let mut found = Vec::new();
+    for (id, mut spans) in traces {
+        spans.sort_by_key(|span| (span.start_ns, span.id));
+        let within = spans.iter().map(|span| span.start_ns).find(|&start| start >= from_ns && start < to_ns);
+        found.extend(within.map(|start| (start, Trace { id, spans })));
+    }
+    found.sort_by_key(|(start, trace)| (std::cmp::Reverse(*start), trace.id));
+    found.into_iter().map(|(_, trace)| trace).collect()
 }
 
 pub type Series = BTreeMap<Labels, BTreeMap<i64, u64>>;

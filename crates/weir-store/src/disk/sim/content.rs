@@ -94,7 +94,10 @@ impl Content {
     }
 
     fn write(&mut self, range: Range<usize>) {
-        if self.durable.len() < range.end && !range.is_empty() {
+        if range.is_empty() {
+            return;
+        }
+        if self.durable.len() < range.end {
             self.durable.resize(range.end, 0);
         }
         self.durable[range.clone()].copy_from_slice(&self.cached[range]);

@@ -19,6 +19,7 @@ mod promql;
 mod remote_write;
 mod router;
 mod series_segment;
+mod span_segment;
 mod values;
 
 use std::collections::HashSet;
@@ -51,6 +52,7 @@ const TARGETS: &[Target] = &[
     remote_write::TARGET,
     loki_push::TARGET,
     series_segment::TARGET,
+    span_segment::TARGET,
     values::TARGET,
 ];
 /// An input of at most [`INPUT_BYTES_MAX`] that takes longer is a failure.

@@ -23,6 +23,7 @@ pub(super) const VALUES_MAX: usize = 1 << 22;
 pub(super) struct ColumnWriter {
     effort: Effort,
     packer: Packer,
+    quick: Packer,
     integers: integers::Encoder,
     floats: values::Encoder,
     dense: Vec<u8>,
@@ -42,6 +43,7 @@ impl ColumnWriter {
         Self {
             effort,
             packer: Packer::new(level),
+            quick: Packer::new(1),
             integers: integers::Encoder::default(),
             floats: values::Encoder::new(effort),
             dense: Vec::new(),
@@ -55,6 +57,11 @@ impl ColumnWriter {
     /// Appends bytes, packed.
     pub(super) fn put_packed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.packer.pack(bytes, out);
+    }
+
+    /// Appends ids. They are mostly random, which is soon seen; that they are not pays even then.
+    pub(super) fn put_ids(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.quick.pack(bytes, out);
     }
 
     /// Appends whole numbers.

@@ -116,12 +116,12 @@ impl BlockEncoder {
         for half in [0, 8] {
             let bytes: Vec<u8> =
                 fragments().flat_map(|rows| rows[0].trace.0[half..half + 8].to_vec()).collect();
-            writer.put_packed(&bytes, traces);
+            writer.put_ids(&bytes, traces);
         }
         let counts: Vec<i64> = fragments().map(|rows| rows.len() as i64).collect();
         writer.put_numbers(&counts, traces);
         let bytes: Vec<u8> = rows.iter().flat_map(|row| row.id.0).collect();
-        writer.put_packed(&bytes, ids);
+        writer.put_ids(&bytes, ids);
         parents::encode(fragments(), writer, parents_out);
         self.operations.number(rows.iter().map(|row| row.operation));
         let mut grains = vec![Grains::COARSEST; self.operations.operations.len()];
@@ -232,9 +232,9 @@ impl BlockEncoder {
             let out = &mut self.sections[Section::Links as usize];
             put_u64(out, links.len() as u64);
             let traces: Vec<u8> = links.iter().flat_map(|link| link.trace.0).collect();
-            writer.put_packed(&traces, out);
+            writer.put_ids(&traces, out);
             let spans: Vec<u8> = links.iter().flat_map(|link| link.span.0).collect();
-            writer.put_packed(&spans, out);
+            writer.put_ids(&spans, out);
             let column: Vec<_> = links.iter().map(|link| u64::from(link.state)).collect();
             writer.put_texts(&column, &gathered.texts, out);
             let column: Vec<_> = links.iter().map(|link| i64::from(link.flags)).collect();

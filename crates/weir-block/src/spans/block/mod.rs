@@ -53,6 +53,7 @@ enum Section {
 const SECTIONS: usize = Section::Links as usize + 1;
 
 /// Decodes the body of a block from anywhere; whether it is one. It panics on nothing.
+#[cfg(test)]
 pub(super) fn decode_untrusted(body: &[u8]) -> bool {
     decode::Block::open(body.to_vec()).and_then(|block| read::decode_all(&block)).is_ok()
 }

@@ -73,9 +73,9 @@ pub(super) fn encode<'a>(
             }
         }
     }
-    for bytes in [&symbols, &places, &ids] {
-        writer.put_packed(bytes, out);
-    }
+    writer.put_packed(&symbols, out);
+    writer.put_packed(&places, out);
+    writer.put_ids(&ids, out);
 }
 
 /// Reads the parents of spans with these ids; `ends` says where fragments end.

@@ -314,6 +314,7 @@ impl SpanBlock {
 }
 
 /// Decodes everything.
+#[cfg(test)]
 pub(super) fn decode_all(block: &Block) -> Result<Vec<Span>, Damage> {
     spans_of(block, 0..block.spans, Position::first(block)?)
 }

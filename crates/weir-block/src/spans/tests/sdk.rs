@@ -1,6 +1,7 @@
 //! Spans as SDKs send them: of a small shop, HTTP and database, with ten attributes each, of few values and of many.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use weir_signal::{
     InstrumentationScope, Resource, SpanCondition, SpanEvent, SpanField, SpanId, SpanKind, SpanTest, Status,
@@ -202,9 +203,9 @@ fn write(count: usize, options: SpanWriterOptions) -> (Files, usize, f64) {
 /// How many times smaller than OTLP it is.
 fn check(count: usize, options: SpanWriterOptions) -> f64 {
     let (files, otlp, speed) = write(count, options);
-    let begin = worked();
+    let begin = Instant::now();
     let segment = files.open().unwrap();
-    let opening = worked() - begin;
+    let opening = begin.elapsed();
     let spans = segment.summary().spans;
     let ratio = otlp as f64 / files.size() as f64;
     println!(
@@ -221,15 +222,15 @@ fn check(count: usize, options: SpanWriterOptions) -> f64 {
     let (mut shop, mut slowest) = (Shop::new(), [Duration::ZERO; 2]);
     for _ in 0..20 {
         let trace = shop.trace();
-        let begin = worked();
+        let begin = Instant::now();
         let found = segment.trace(trace[0].trace).unwrap();
-        slowest[0] = slowest[0].max(worked() - begin);
+        slowest[0] = slowest[0].max(begin.elapsed());
         assert_eq!(found, trace);
         // A value that hardly any other trace has.
         let path = trace[0].attributes[3].value.clone();
         let condition =
             SpanCondition { field: SpanField::Span("url.path".into()), test: SpanTest::Equal(path) };
-        let begin = worked();
+        let begin = Instant::now();
         let candidates = segment.candidates(i64::MIN, i64::MAX, Some(&condition)).unwrap();
         let mut found = Vec::new();
         for info in &candidates {
@@ -238,7 +239,7 @@ fn check(count: usize, options: SpanWriterOptions) -> f64 {
                 found.push(block.fragment(fragment as usize).unwrap());
             }
         }
-        slowest[1] = slowest[1].max(worked() - begin);
+        slowest[1] = slowest[1].max(begin.elapsed());
         assert!(found.contains(&trace) && candidates.len() <= 8, "{} blocks", candidates.len());
     }
     println!("  slowest of 20: a trace by id {:?}, traces by an attribute {:?}", slowest[0], slowest[1]);

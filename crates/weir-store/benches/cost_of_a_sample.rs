@@ -104,7 +104,7 @@ fn main() {
     let cpu = cpu_s();
     store.flush().unwrap();
     println!("flush: {:.3} µs CPU a sample", per(cpu_s() - cpu));
-    let bytes: u64 = store.parts().iter().map(|part| part.bytes()).sum();
+    let bytes: u64 = store.parts().iter().map(weir_store::PartMeta::bytes).sum();
     println!(
         "parts: {:.2} bytes a sample in {} parts; {} bytes a series at peak",
         bytes as f64 / samples,
@@ -115,7 +115,7 @@ fn main() {
     let cpu = cpu_s();
     store.merge().unwrap();
     println!("merge: {:.3} µs CPU a sample", per(cpu_s() - cpu));
-    let bytes: u64 = store.parts().iter().map(|part| part.bytes()).sum();
+    let bytes: u64 = store.parts().iter().map(weir_store::PartMeta::bytes).sum();
     println!("parts: {:.2} bytes a sample in {} parts", bytes as f64 / samples, store.parts().len());
     let matchers = vec![Matcher::equal("__name__", "node_metric_7_total")];
     let select = SeriesSelect { matchers, from_ms: 0, to_ms: i64::MAX, ..SeriesSelect::default() };

@@ -36,11 +36,6 @@ impl Refused {
         self.first.get_or_insert_with(|| Refusal::new(reason, message()));
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.counts.clear();
-        self.first = None;
-    }
-
     /// How many were refused for each reason, ascending by reason.
     pub fn counts(&self) -> impl Iterator<Item = (Reason, u64)> {
         self.counts.iter().map(|(&reason, &count)| (reason, count))

@@ -6,8 +6,8 @@ mod support;
 use std::sync::Arc;
 
 use support::*;
-use weir_signal::{Points, ReadError, SeriesSelect, SeriesSource, Tenant};
-use weir_store::{Concern, Crash, Disk, EntryKind, SimDisk, Store};
+use weir_signal::{Points, ReadError, SeriesSelect, SeriesSource, Tenant, Trace};
+use weir_store::{Concern, Crash, Disk, EntryKind, Signal, SimDisk, Store};
 
 /// A store with parts of metrics and logs, and a log.
 fn filled(disk: &SimDisk, time: &Time) {
@@ -30,6 +30,13 @@ fn filled(disk: &SimDisk, time: &Time) {
             })
             .collect();
         write_logs(&store, &tenant, None, &lines).unwrap().1.wait().unwrap();
+        let spans: Vec<_> = (0..300_i64)
+            .map(|at| {
+                let time_ms = NOW_MS - 1_000_000 + round * 100_000 + at;
+                span(at as u32 % 5, (round * 1000 + at / 3) as u128 + 1, time_ms, "GET /orders")
+            })
+            .collect();
+        write_spans(&store, &tenant, None, &spans).unwrap().1.wait().unwrap();
         if round < 2 {
             store.flush().unwrap();
         }
@@ -84,7 +91,8 @@ fn every_flipped_bit_is_named_or_harmless() {
             if bytes == 0 {
                 continue;
             }
-            kinds.insert(path.rsplit('/').next().unwrap().trim_start_matches('0').to_owned());
+            let signal = Signal::ALL.into_iter().find(|signal| path.contains(signal.as_str()));
+            kinds.insert((signal, path.rsplit('/').next().unwrap().trim_start_matches('0').to_owned()));
             disk.flip(&path, at, bit).unwrap();
             // Opened for reading, so that nothing is mended.
             let opened = Store::open_read_only(Arc::new(disk.clone()), settings(), time.clock());
@@ -105,13 +113,15 @@ fn every_flipped_bit_is_named_or_harmless() {
             disk.flip(&path, at, bit).unwrap();
         }
     }
-    assert!(kinds.len() >= 6, "{kinds:?}");
+    // Three files of each signal (metrics have two), two manifests, the log.
+    assert!(kinds.len() > 8 + 2, "{kinds:?}");
     let (store, _) = open(&disk, &time);
     assert_eq!(find_all(&store), whole);
 }
 
-fn find_all(store: &Store) -> (Series, Lines) {
-    (read_all(store, &scope()), read_logs(store, &scope(), Vec::new(), i64::MIN, i64::MAX))
+fn find_all(store: &Store) -> (Series, Lines, Vec<Trace>) {
+    let lines = read_logs(store, &scope(), Vec::new(), i64::MIN, i64::MAX);
+    (read_all(store, &scope()), lines, read_spans(store, &scope()))
 }
 
 #[test]

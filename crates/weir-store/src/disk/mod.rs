@@ -71,6 +71,7 @@ pub trait WriteFile: Send {
 }
 
 /// A file that is being read.
+#[expect(clippy::len_without_is_empty, reason = "whether a file is empty is nobody's question")]
 pub trait ReadFile: Send + Sync {
     /// How many bytes it holds.
     fn len(&self) -> io::Result<u64>;

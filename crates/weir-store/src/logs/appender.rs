@@ -18,7 +18,7 @@ use crate::wal::Ticket;
 #[derive(Default)]
 pub(crate) struct LogTenant {
     pub(crate) head: Mutex<LogHead>,
-    spare: Mutex<Vec<Box<Buffers>>>,
+    spare: Mutex<Vec<Buffers>>,
 }
 
 impl Head for LogHead {
@@ -44,7 +44,7 @@ struct Buffers {
 pub struct LogAppender {
     inner: Arc<Inner>,
     tenant: Arc<TenantState>,
-    buffers: Box<Buffers>,
+    buffers: Buffers,
     from_ns: i64,
     to_ns: i64,
     refused: Refused,
@@ -67,7 +67,7 @@ impl LogAppender {
         let accepted = self.buffers.rows.rows.len() as u64;
         let refused = std::mem::take(&mut self.refused);
         let to = Destination { tenant: &self.tenant.tenant, signal: Signal::Logs, batch };
-        let Buffers { streams, rows, frame, .. } = &mut *self.buffers;
+        let Buffers { streams, rows, frame, .. } = &mut self.buffers;
         let done = self.inner.commit(&to, &self.tenant.logs.head, frame, |head, frame| {
             if rows.rows.is_empty() {
                 return Ok(false);

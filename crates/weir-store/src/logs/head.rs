@@ -60,10 +60,6 @@ impl LogHead {
         self.streams.len()
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
     pub(super) fn has_stream(&self, labels: &Labels) -> bool {
         self.by_labels.contains_key(labels)
     }
@@ -100,7 +96,9 @@ impl LogHead {
             let &NewRow { stream, time_ns, at } = row;
             Row { time_ns, stream: numbers[stream as usize], page, at: base + at }
         }));
-        rows.iter().for_each(|row| self.days.note(row.time_ns));
+        for row in rows {
+            self.days.note(row.time_ns);
+        }
     }
 
     /// Takes out what a flush writes; `None` where there is nothing.

@@ -25,7 +25,7 @@ pub(crate) struct MetricTenant {
     /// Grows with each flush: numbers of series that were found two flushes ago may be those of others.
     pub(super) epoch: AtomicU64,
     /// Buffers of appenders that are done.
-    spare: Mutex<Vec<Box<Buffers>>>,
+    spare: Mutex<Vec<Buffers>>,
 }
 
 impl Head for MetricHead {
@@ -98,7 +98,7 @@ impl Buffers {
 pub struct MetricAppender {
     inner: Arc<Inner>,
     tenant: Arc<TenantState>,
-    buffers: Box<Buffers>,
+    buffers: Buffers,
     epoch: u64,
     from_ms: i64,
     to_ms: i64,
@@ -355,7 +355,7 @@ impl MetricSink for MetricAppender {
         if time_ms > self.to_ms || time_ms < self.from_ms {
             self.check_time(time_ms)?;
         }
-        let Buffers { floats, starts, .. } = &mut *self.buffers;
+        let Buffers { floats, starts, .. } = &mut self.buffers;
         if start_ms != 0 || !starts.is_empty() {
             starts.resize(floats.len(), 0);
             starts.push(start_ms);

@@ -40,13 +40,6 @@ impl Arena {
         self.used as usize * size_of::<Block>()
     }
 
-    /// Forgets all blocks, and keeps the memory of `pages_max` pages.
-    pub(crate) fn clear(&mut self) {
-        // What was not used since the last time is more than is needed.
-        self.pages.truncate((self.used as usize).div_ceil(BLOCKS_PER_PAGE));
-        self.used = 0;
-    }
-
     fn block(&mut self) -> u32 {
         let number = self.used;
         if number as usize == self.pages.len() * BLOCKS_PER_PAGE {

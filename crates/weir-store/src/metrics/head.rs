@@ -27,7 +27,6 @@ pub(crate) struct MetricHead {
     /// The day that they were last written on: each day has them, so that they outlive the parts before it.
     families_day: i64,
     days: Days,
-    rows: u64,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +72,6 @@ impl Default for MetricHead {
             families_changed: false,
             families_day: i64::MIN,
             days: Days::new(Signal::Metrics),
-            rows: 0,
         }
     }
 }
@@ -100,7 +98,6 @@ impl MetricHead {
         if in_order && !series.sided {
             series.chunk.push(&mut self.arena, time, bits, start);
             self.days.note(time);
-            self.rows += 1;
             return Put::New;
         }
         self.float_beside(number, time, bits, start)
@@ -124,7 +121,6 @@ impl MetricHead {
         if time_max.is_none_or(|max| time > max) {
             series.chunk.push(&mut self.arena, time, bits, start);
             self.days.note(time);
-            self.rows += 1;
         } else {
             self.beside(number, SideSample { time, start, value: SideValue::Float(bits) });
         }
@@ -157,7 +153,6 @@ impl MetricHead {
 
     fn beside(&mut self, number: u32, sample: SideSample) {
         self.days.note(sample.time);
-        self.rows += 1;
         self.side_bytes += sample.bytes();
         self.series.get_mut(number).sided = true;
         let side = self.side.entry(number).or_insert(Side { samples: Vec::new(), time_max: i64::MIN });
@@ -241,7 +236,6 @@ impl MetricHead {
             series,
             families,
             days: self.days.take(),
-            rows: std::mem::take(&mut self.rows),
         };
         ((!frozen.series.is_empty() || !frozen.families.is_empty()).then_some(frozen), retired)
     }
@@ -377,7 +371,6 @@ pub(crate) struct FrozenMetrics {
     pub(super) series: Vec<FrozenSeries>,
     pub(super) families: Vec<(Box<str>, Metadata)>,
     days: Vec<i64>,
-    pub(crate) rows: u64,
 }
 
 pub(super) struct FrozenSeries {

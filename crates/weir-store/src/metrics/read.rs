@@ -209,7 +209,9 @@ impl SeriesSource for Store {
                 add(reader.labels(number)?, exemplars, &tombstones);
             }
         }
-        exemplars.into_iter().for_each(|(labels, exemplars)| add(labels, exemplars, &[]));
+        for (labels, exemplars) in exemplars {
+            add(labels, exemplars, &[]);
+        }
         let mut found: Vec<_> = found.into_iter().collect();
         for (_, exemplars) in &mut found {
             // A scrape shows the same one until there is another.
@@ -226,10 +228,10 @@ impl SeriesSource for Store {
         let Some(state) = self.inner.known_tenant(&scope.tenant) else { return Ok(Vec::new()) };
         let head = locked(&state.metrics.head);
         let families = head.families();
-        let own = |(name, metadata): (&Box<str>, &Metadata)| (name.to_string(), metadata.clone());
+        let own = |name: &str, metadata: &Metadata| (name.to_owned(), metadata.clone());
         Ok(match name {
-            Some(name) => families.get_key_value(name).map(own).into_iter().collect(),
-            None => families.iter().map(own).collect(),
+            Some(name) => families.get(name).map(|metadata| own(name, metadata)).into_iter().collect(),
+            None => families.iter().map(|(name, metadata)| own(name, metadata)).collect(),
         })
     }
 }

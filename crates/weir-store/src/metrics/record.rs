@@ -267,7 +267,9 @@ fn put_histogram_head(out: &mut Vec<u8>, form: u8, schema: i32, hint: ResetHint)
 }
 
 fn put_floats(out: &mut Vec<u8>, values: &[f64]) {
-    values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    for value in values {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
 }
 
 fn put_runs(out: &mut Vec<u8>, runs: &[BucketRun]) {

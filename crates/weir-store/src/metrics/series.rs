@@ -266,14 +266,15 @@ mod tests {
     #[test]
     fn keys_are_found_and_bounded() {
         let mut keys = Keys::default();
+        let key_of = |number: u128| number * ((1 << 77) + 1);
         for key in 0..5000_u128 {
-            keys.add(key << 77 | key, key as u32, 100);
+            keys.add(key_of(key), key as u32, 100);
         }
         assert!(keys.keys.len() <= 1225 && keys.table.len() == keys.keys.len());
         let mut place = KeyPlace::default();
-        let mut find = |keys: &Keys, key: u128| keys.find(key << 77 | key, &mut place);
+        let mut find = |keys: &Keys, key: u128| keys.find(key | (key << 77), &mut place);
         assert_eq!(find(&keys, 4999), Some(4999));
-        keys.add(4999 << 77 | 4999, 7, 100);
+        keys.add(key_of(4999), 7, 100);
         assert_eq!(find(&keys, 4999), Some(7));
         for _ in 0..2 {
             for key in [4990, 4992, 4991, 4990] {

@@ -139,7 +139,9 @@ pub(crate) fn merge_parts(
         out.series(&labels, &samples, &with)?;
         pace.step()?;
     }
-    families.iter().for_each(|(name, metadata)| out.family(name, metadata));
+    for (name, metadata) in &families {
+        out.family(name, metadata);
+    }
     out.finish(Signal::Metrics.day_range(day))
 }
 

@@ -16,7 +16,7 @@ use crate::wal::Ticket;
 #[derive(Default)]
 pub(crate) struct SpanTenant {
     pub(crate) head: Mutex<SpanHead>,
-    spare: Mutex<Vec<Box<Buffers>>>,
+    spare: Mutex<Vec<Buffers>>,
 }
 
 impl Head for SpanHead {
@@ -45,7 +45,7 @@ struct Buffers {
 pub struct SpanAppender {
     inner: Arc<Inner>,
     tenant: Arc<TenantState>,
-    buffers: Box<Buffers>,
+    buffers: Buffers,
     from_ns: i64,
     to_ns: i64,
     refused: Refused,
@@ -68,7 +68,7 @@ impl SpanAppender {
         let accepted = self.buffers.rows.len() as u64;
         let refused = std::mem::take(&mut self.refused);
         let to = Destination { tenant: &self.tenant.tenant, signal: Signal::Spans, batch };
-        let Buffers { rows, record, frame } = &mut *self.buffers;
+        let Buffers { rows, record, frame } = &mut self.buffers;
         let done = self.inner.commit(&to, &self.tenant.spans.head, frame, |head, frame| {
             if record.is_empty() {
                 return Ok(false);

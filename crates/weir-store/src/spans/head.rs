@@ -43,7 +43,9 @@ impl SpanHead {
 
     /// Adds the spans of a payload, which took so many bytes in the log.
     pub(super) fn add(&mut self, rows: &mut Vec<Row>, bytes: usize) {
-        rows.iter().for_each(|row| self.days.note(row.start_ns));
+        for row in &*rows {
+            self.days.note(row.start_ns);
+        }
         self.rows.append(rows);
         self.bytes += bytes;
     }

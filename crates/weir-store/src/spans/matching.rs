@@ -1,5 +1,6 @@
 //! Whether spans in memory are what a read asks for.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use weir_signal::{Attribute, Matcher, Span, SpanCondition, SpanField, SpanTest, Value};
@@ -95,7 +96,7 @@ fn value_meets(value: &Value, test: &SpanTest) -> bool {
             (Value::String(text), Value::String(wanted)) => text == wanted,
             (Value::Int(number), Value::Int(wanted)) => number == wanted,
             _ => match (number(value), number(wanted)) {
-                (Some(number), Some(wanted)) => number.total_cmp(&wanted).is_eq() || number == wanted,
+                (Some(number), Some(wanted)) => number.partial_cmp(&wanted).is_some_and(Ordering::is_eq),
                 _ => value.to_string() == wanted.to_string(),
             },
         },

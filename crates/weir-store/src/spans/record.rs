@@ -385,9 +385,9 @@ mod tests {
             let mut writer = RecordWriter::default();
             writer.push(&Span::default());
             writer.clear();
-            spans.iter().for_each(|span| {
+            for span in &spans {
                 writer.push(span);
-            });
+            }
             let mut bytes = Vec::new();
             writer.write(&mut bytes);
             let mut found = Vec::new();

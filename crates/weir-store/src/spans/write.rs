@@ -119,13 +119,10 @@ impl Fragments {
     fn next(&mut self) -> Result<Option<Vec<Span>>, ReadError> {
         loop {
             let first = self.order.first().map(|&(start, _)| start.saturating_add(AHEAD_NS));
-            let due = |(info, _): &&(SpanBlockInfo, usize)| first.is_none_or(|first| info.from_ns <= first);
-            if self.blocks.last().filter(due).is_none() {
-                break;
-            }
-            if let Some((info, at)) = self.blocks.pop() {
-                self.open(info, at)?;
-            }
+            let due =
+                |(info, _): &mut (SpanBlockInfo, usize)| first.is_none_or(|first| info.from_ns <= first);
+            let Some((info, at)) = self.blocks.pop_if(due) else { break };
+            self.open(info, at)?;
         }
         let Some((_, id)) = self.order.pop_first() else { return Ok(None) };
         self.firsts.remove(&id);

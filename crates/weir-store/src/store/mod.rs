@@ -68,12 +68,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`], and where there is no store.
+    #[expect(clippy::needless_pass_by_value, reason = "as `open` takes them")]
     pub fn open_read_only(
         disk: Arc<dyn Disk>,
         settings: Settings,
         clock: Clock,
     ) -> Result<(Self, Recovery), OpenError> {
-        let (inner, recovery) = open::for_reading(disk, settings, clock)?;
+        let (inner, recovery) = open::for_reading(&disk, &settings, &clock)?;
         Ok((Self { inner: Arc::new(inner), threads: Arc::new(Threads::none()) }, recovery))
     }
 

@@ -94,18 +94,17 @@ pub(super) fn for_writing(
 const LOOKS_MAX: usize = 10;
 
 pub(super) fn for_reading(
-    disk: Arc<dyn Disk>,
-    settings: Settings,
-    clock: Clock,
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    clock: &Clock,
 ) -> Result<(Inner, Recovery), OpenError> {
     for look in 1.. {
         let mut recovery = Recovery::default();
-        let manifest = manifest(&*disk, &mut recovery)?.ok_or(OpenError::Missing)?;
+        let manifest = manifest(&**disk, &mut recovery)?.ok_or(OpenError::Missing)?;
         let edition = manifest.edition;
-        let mut found =
-            inner(Arc::clone(&disk), settings.clone(), Arc::clone(&clock), manifest, &mut recovery);
+        let mut found = inner(Arc::clone(disk), settings.clone(), Arc::clone(clock), manifest, &mut recovery);
         let replayed = replay(&mut found, OnDisk::Leave, &mut recovery);
-        let now = self::manifest(&*disk, &mut Recovery::default())?;
+        let now = self::manifest(&**disk, &mut Recovery::default())?;
         if now.is_some_and(|now| now.edition == edition) || look == LOOKS_MAX {
             replayed?;
             // Opened now, while the files are there.

@@ -11,7 +11,7 @@ use crate::settings::Work;
 /// A failed flush or merge is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
 /// Retention is looked at this often even where nothing was flushed.
-const MERGE_INTERVAL: Duration = Duration::from_secs(60);
+const MERGE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Ends the threads when it is dropped.
 pub(super) struct Threads {

@@ -17,7 +17,7 @@ fn read(disk: &SimDisk, generation: u64) -> (Vec<(u64, Vec<u8>)>, Replayed) {
     let mut records = Vec::new();
     let file = disk.open(&path(generation)).unwrap();
     let found = replay(file, generation, Ended::Anyhow, |_, head, payload| {
-        records.push((head.sequence, payload.to_vec()))
+        records.push((head.sequence, payload.to_vec()));
     });
     (records, found.unwrap())
 }
@@ -71,11 +71,11 @@ fn damage_is_found_where_it_is() {
     disk.flip(&path(1), 3 * frame + 500, 3).unwrap();
     let (records, found) = read(&disk, 1);
     assert_eq!(records.iter().map(|record| record.0).collect::<Vec<_>>(), [1, 2, 3, 5, 6, 7, 8, 9, 10]);
-    assert_eq!(found.damaged, [3 * frame..4 * frame]);
+    assert_eq!(found.damaged, vec![3 * frame..4 * frame]);
     assert_eq!(found.torn_bytes, 0);
     // A copy keeps the damage where it was.
     make_whole(&disk, 1, &found).unwrap();
-    assert_eq!(read(&disk, 1).1.damaged, [3 * frame..4 * frame]);
+    assert_eq!(read(&disk, 1).1.damaged, vec![3 * frame..4 * frame]);
 }
 
 #[test]
@@ -152,7 +152,9 @@ fn a_thread_writes_for_many() {
                 })
             })
             .collect();
-        committers.into_iter().for_each(|committer| committer.join().unwrap());
+        for committer in committers {
+            committer.join().unwrap();
+        }
         wal.close();
     });
     assert_eq!(read(&disk, 1).0.len(), 200);

@@ -1,5 +1,6 @@
 //! What the tests share: a store on a simulated disk, and a naive one beside it.
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(clippy::needless_pass_by_value, reason = "tests read better with it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,7 +128,9 @@ pub fn write_spans(
     spans: &[Span],
 ) -> Result<(Outcome, Ticket), Refusal> {
     let mut appender = store.spans(tenant);
-    spans.iter().for_each(|span| appender.span(span.clone()).unwrap());
+    for span in spans {
+        appender.span(span.clone()).unwrap();
+    }
     appender.commit(batch)
 }
 

@@ -1,15 +1,19 @@
 //! What everything that takes telemetry in, and everything that answers queries, shares.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Semaphore;
 use weir_intake::Limits as IntakeLimits;
+use weir_intake::otlp::{Deltas, MetricOptions};
 use weir_model::Telemetry;
-use weir_signal::{Budget, Limits, ReadError, Scope};
+use weir_signal::{Budget, Limits, ReadError, Scope, Tenant};
 use weir_store::Store;
 
 use crate::caller::{Caller, Guard};
+use crate::receive;
+use crate::scrape::Board;
 
 /// The store with the rules for its doors. Shared by all connections.
 pub struct Engine {
@@ -19,6 +23,10 @@ pub struct Engine {
     /// Queries at once.
     places: Semaphore,
     intake: IntakeLimits,
+    metric_options: MetricOptions,
+    /// What differences added up to, by tenant.
+    deltas: Mutex<BTreeMap<Tenant, Arc<Mutex<Deltas>>>>,
+    targets: Board,
     started_ms: i64,
 }
 
@@ -49,7 +57,9 @@ impl Engine {
             line_bytes: limits.line_bytes as usize,
             ..IntakeLimits::default()
         };
-        Arc::new(Self { store, settings, guard, places, intake, started_ms: now_ms() })
+        let metric_options = receive::otlp::metric_options(&settings);
+        let (deltas, started_ms) = (Mutex::default(), now_ms());
+        Arc::new(Self { store, settings, guard, places, intake, metric_options, deltas, targets: Board::default(), started_ms })
     }
 
     /// Where everything is kept.
@@ -70,6 +80,22 @@ impl Engine {
     /// What a payload may hold.
     pub(crate) fn intake_limits(&self) -> &IntakeLimits {
         &self.intake
+    }
+
+    /// How metrics of OTLP are taken.
+    pub(crate) fn metric_options(&self) -> &MetricOptions {
+        &self.metric_options
+    }
+
+    /// What a tenant's differences added up to so far.
+    pub(crate) fn deltas(&self, tenant: &Tenant) -> Arc<Mutex<Deltas>> {
+        let mut all = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(tenant.clone()).or_default().clone()
+    }
+
+    /// Whose metrics are fetched, and how that goes.
+    pub(crate) fn targets(&self) -> &Board {
+        &self.targets
     }
 
     /// When it was made, in milliseconds since 1970.

@@ -23,8 +23,10 @@ mod caller;
 mod engine;
 mod http;
 mod open;
+mod own;
 mod query;
 mod receive;
+mod scrape;
 mod server;
 mod tls;
 

@@ -2,19 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use weir_emit::metrics::Registry;
+use weir_emit::trail::{Keeps, Trail};
 use weir_http::BindError;
-use weir_model::Telemetry;
+use weir_model::{ScrapeJob, Telemetry};
 use weir_store::Store;
 
 use crate::caller::{Guard, GuardError};
 use crate::engine::Engine;
-use crate::http;
+use crate::http::{self, Door};
+use crate::{own, receive, scrape};
 use crate::tls::{self, TlsError};
 
 /// How long requests that are under way may go on once it stops.
@@ -44,6 +48,8 @@ pub struct Server {
     tasks: JoinSet<()>,
     http: Vec<SocketAddr>,
     grpc: Vec<SocketAddr>,
+    jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
+    follower: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -58,15 +64,55 @@ impl Server {
         let (http_tls, grpc_tls) = (acceptor(&["h2", "http/1.1"])?, acceptor(&["h2"])?);
         let http_doors = listen(&settings.http)?;
         let grpc_doors = listen(&settings.grpc)?;
+        let udp = match settings.jaeger_udp {
+            None => None,
+            Some(address) => Some(UdpSocket::bind(address).await.map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{address} cannot be bound for Jaeger's UDP: {error}"))
+            })?),
+        };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let addresses =
             |doors: &[TcpListener]| doors.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
         let (http, grpc) = (addresses(&http_doors)?, addresses(&grpc_doors)?);
         for door in http_doors {
-            tasks.spawn(http::door(engine.clone(), door, http_tls.clone(), stopped.clone()));
+            tasks.spawn(http::door(Door::Http, engine.clone(), door, http_tls.clone(), stopped.clone()));
         }
-        Ok(Self { engine, stop, tasks, http, grpc })
+        for door in grpc_doors {
+            tasks.spawn(http::door(Door::Grpc, engine.clone(), door, grpc_tls.clone(), stopped.clone()));
+        }
+        if let Some(socket) = udp {
+            tasks.spawn(receive::udp::door(engine.clone(), socket, stopped.clone()));
+        }
+        let (jobs, wanted) = watch::channel(settings.scrape.clone());
+        tasks.spawn(scrape::run(engine.clone(), wanted, stopped));
+        Ok(Self { engine, stop, tasks, http, grpc, jobs, follower: None })
+    }
+
+    /// Keeps what the gateway in the same process says of its traffic. The way is to be handed to the gateway; what it
+    /// was told is in the store once the gateway is gone and [`Server::stop`] has returned.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn own(&mut self, registry: &Registry) -> std::io::Result<Option<Trail>> {
+        let own = self.engine.settings().own;
+        if let Some(every) = own.metrics {
+            let stopped = self.stop.subscribe();
+            self.tasks.spawn(own::metrics::watch(self.engine.clone(), registry.clone(), every, stopped));
+        }
+        if !own.logs && own.spans_ppm == 0 {
+            return Ok(None);
+        }
+        let (trail, reader) = Trail::new(Keeps { logs: own.logs, spans_ppm: own.spans_ppm });
+        trail.register(registry);
+        self.follower = Some(own::follow(self.engine.store().clone(), reader, own.logs)?);
+        Ok(Some(trail))
+    }
+
+    /// Scrapes these jobs from now on. One that is as before goes on undisturbed; series of targets that are not asked any
+    /// more end after two intervals, unless another target goes on with them.
+    pub fn scrape(&self, jobs: Vec<Arc<ScrapeJob>>) {
+        self.jobs.send_replace(jobs);
     }
 
     /// What the doors lead to.
@@ -90,6 +136,10 @@ impl Server {
         let ended = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} });
         if ended.await.is_err() {
             tracing::warn!("requests to the store were still open after {DRAIN:?}: they are cut off");
+        }
+        if let Some(follower) = self.follower.take() {
+            // Ends by itself once the gateway has let go of its end.
+            let _ = tokio::task::spawn_blocking(move || follower.join()).await;
         }
     }
 }

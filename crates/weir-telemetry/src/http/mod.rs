@@ -5,20 +5,20 @@ mod router;
 mod serve;
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
 pub(crate) use router::{Asked, route};
-pub(crate) use serve::{CertificateNames, door, retry_after};
+pub(crate) use serve::{Door, door, retry_after};
 
 /// The body of an answer.
-pub(crate) type Body = BoxBody<Bytes, std::convert::Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// An answer.
 pub(crate) type Answer = http::Response<Body>;
 
 /// A body that is whole.
 pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// An answer of a status, a content type and a body.

@@ -23,6 +23,7 @@ use weir_http::tls::PeerCertificate;
 
 use super::{Answer, dispatch, text};
 use crate::engine::Engine;
+use crate::receive;
 
 /// Open connections per address; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 1024;
@@ -50,8 +51,18 @@ impl CertificateNames {
     }
 }
 
+/// What is spoken behind a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// HTTP interfaces.
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
 /// Serves one address until it is told to stop, and lets its requests end.
 pub(crate) async fn door(
+    kind: Door,
     engine: Arc<Engine>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -67,7 +78,7 @@ pub(crate) async fn door(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                connections.spawn(connection(engine.clone(), stream, peer, tls.clone(), place, stop.clone()));
+                connections.spawn(connection(kind, engine.clone(), stream, peer, tls.clone(), place, stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "the store's door cannot accept a connection");
@@ -92,6 +103,7 @@ async fn next(
 }
 
 async fn connection(
+    kind: Door,
     engine: Arc<Engine>,
     stream: TcpStream,
     peer: SocketAddr,
@@ -100,11 +112,11 @@ async fn connection(
     stop: watch::Receiver<bool>,
 ) {
     match tls {
-        None => requests(engine, stream, CertificateNames::default(), stop).await,
+        None => requests(kind, engine, stream, CertificateNames::default(), stop).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let names = CertificateNames::of(stream.get_ref().1.peer_certificates());
-                requests(engine, stream, names, stop).await;
+                requests(kind, engine, stream, names, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake with the store's door failed"),
             Err(_) => tracing::debug!(%peer, "a TLS handshake with the store's door took too long"),
@@ -114,6 +126,7 @@ async fn connection(
 }
 
 async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    kind: Door,
     engine: Arc<Engine>,
     stream: S,
     names: CertificateNames,
@@ -122,7 +135,7 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let stopping = stop.clone();
     let service = service_fn(move |request| {
         let (engine, names, stopping) = (engine.clone(), names.clone(), stopping.clone());
-        async move { Ok::<_, Infallible>(answer(&engine, &names, request, stopping).await) }
+        async move { Ok::<_, Infallible>(answer(kind, &engine, &names, request, stopping).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -147,13 +160,18 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 
 /// Finds out who asks, and answers.
 async fn answer(
+    kind: Door,
     engine: &Arc<Engine>,
     names: &CertificateNames,
     request: Request<Incoming>,
     stop: watch::Receiver<bool>,
 ) -> Answer {
     let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let Some(caller) = engine.guard().caller(authorization, &names.0) else {
+    let caller = engine.guard().caller(authorization, &names.0);
+    if kind == Door::Grpc {
+        return receive::grpc::answer(engine, caller, request).await;
+    }
+    let Some(caller) = caller else {
         let mut refused =
             text(401, "who is asking? Send `Authorization: Bearer TOKEN` with a token of `store.access`\n");
         refused

@@ -3,6 +3,7 @@
 //! Workers never wait for any of this: they copy a record into a bounded queue (`weir_emit::trail`), and a thread of its
 //! own makes lines and spans of it. Nothing of it is acknowledged, so that the thread does not wait for the disk either.
 
+pub(crate) mod metrics;
 mod span;
 mod stream;
 
@@ -18,7 +19,7 @@ use span::Spans;
 use stream::Streams;
 
 /// Turns records into lines and spans until the gateway has ended. `logs` says whether lines are kept.
-pub fn follow(store: Store, mut reader: TrailReader, logs: bool) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn follow(store: Store, mut reader: TrailReader, logs: bool) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("weir-own".into()).spawn(move || {
         let mut keeper = Keeper { store, logs, spans: Spans::default(), streams: Streams::default(), line: Vec::new() };
         while keeper.batch(&mut reader) {}

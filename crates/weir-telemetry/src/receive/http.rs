@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use weir_intake::otlp::json::Request;
 
-use super::remote_write;
+use super::spans::{self, Form};
+use super::{loki, otlp, remote_write};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::{Answer, Asked, text};
@@ -19,6 +21,13 @@ pub(crate) async fn answer(
     body: Bytes,
 ) -> Answer {
     match asked {
+        Asked::OtlpMetrics => otlp::answer(engine, caller, Request::Metrics, parts, body).await,
+        Asked::OtlpLogs => otlp::answer(engine, caller, Request::Logs, parts, body).await,
+        Asked::OtlpTraces => otlp::answer(engine, caller, Request::Traces, parts, body).await,
+        Asked::ZipkinV2 => spans::answer(engine, caller, Form::ZipkinV2, parts, body).await,
+        Asked::ZipkinV1 => spans::answer(engine, caller, Form::ZipkinV1, parts, body).await,
+        Asked::JaegerThrift => spans::answer(engine, caller, Form::JaegerThrift, parts, body).await,
+        Asked::LokiPush => loki::answer(engine, caller, parts, body).await,
         Asked::RemoteWrite => remote_write::answer(engine, caller, parts, body).await,
         other => text(404, format!("nothing takes {other:?}\n")),
     }

@@ -9,7 +9,7 @@ use http::request::Parts;
 use weir_intake::remote_write::{Decoder, Message, Outcome, negotiate_encoding, refusal_status};
 use weir_signal::Refusal;
 
-use super::{Taken, take};
+use super::{RETRY_AFTER_S, Taken, take};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::{Answer, retry_after, text};
@@ -53,7 +53,7 @@ fn said(outcome: &Outcome) -> String {
 
 fn refused(refusal: &Refusal, message: Message) -> Answer {
     let answer = text(refusal_status(refusal), format!("{refusal}\n"));
-    let answer = if refusal.reason.may_retry() { retry_after(answer, 5) } else { answer };
+    let answer = if refusal.reason.may_retry() { retry_after(answer, RETRY_AFTER_S) } else { answer };
     with_counts(answer, &Outcome::default(), message)
 }
 

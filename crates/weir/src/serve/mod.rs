@@ -79,6 +79,7 @@ pub(crate) struct Serving {
     runtime: Runtime,
     gateway: Gateway,
     admin: Option<AdminServer>,
+    remembering: Option<Remembering>,
     readiness: Readiness,
     signals: Signals,
     reloader: Reloader,
@@ -97,7 +98,7 @@ impl Serving {
             tracing::warn!(%error, "the limit of open files could not be raised");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+            .worker_threads(if model.store.is_some() { cores() } else { 1 })
             .thread_name("weir-control")
             .enable_all()
             .build()
@@ -112,9 +113,17 @@ impl Serving {
         let entered = runtime.enter();
         // Before anything is opened, so that whoever asks to stop early is heard.
         let signals = Signals::listen().context("signals cannot be listened to")?;
-        let (gateway, admin) = runtime.block_on(async {
+        let (gateway, admin, remembering) = runtime.block_on(async {
             let admin = model.admin.clone();
-            let gateway = Gateway::start(model, registry, workers).await?;
+            let mut remembering = match &model.store {
+                Some(store) => Some(Remembering::start(store).await?),
+                None => None,
+            };
+            let trail = match &mut remembering {
+                Some(remembering) => remembering.own(&registry)?,
+                None => None,
+            };
+            let gateway = Gateway::start_with_trail(model, registry, workers, trail).await?;
             let is_on = admin.address.is_some() || admin.socket.is_some();
             let options = AdminOptions {
                 admin,
@@ -123,13 +132,13 @@ impl Serving {
                 base,
             };
             let admin = if is_on { Some(AdminServer::start(gateway.clone(), options).await?) } else { None };
-            anyhow::Ok((gateway, admin))
+            anyhow::Ok((gateway, admin, remembering))
         })?;
         drop(entered);
         crate::allocator::tidy_up();
         readiness.ready();
         let took = run.settings.started.elapsed();
-        Ok(Self { runtime, gateway, admin, readiness, signals, reloader, workers, took })
+        Ok(Self { runtime, gateway, admin, remembering, readiness, signals, reloader, workers, took })
     }
 
     /// The model in force.
@@ -168,7 +177,7 @@ impl Serving {
 
     /// Lets open requests end and stops. A second signal ends at once.
     pub(crate) fn stop(self) -> Outcome {
-        let Self { runtime, gateway, admin, readiness, mut signals, .. } = self;
+        let Self { runtime, gateway, admin, remembering, readiness, mut signals, reloader, .. } = self;
         readiness.not_ready("stopping");
         let outcome = runtime.block_on(async {
             let drain = async {
@@ -179,6 +188,11 @@ impl Serving {
                 }
                 if let Some(admin) = admin {
                     admin.stop().await;
+                }
+                // Whoever holds the gateway holds the way to the store open.
+                drop((gateway, reloader));
+                if let Some(remembering) = remembering {
+                    remembering.stop().await;
                 }
             };
             tokio::select! {

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
+use weir_emit::metrics::Registry;
+use weir_emit::trail::Trail;
 use weir_model::Telemetry;
 use weir_telemetry::Server;
 
@@ -26,6 +29,11 @@ impl Remembering {
         }
         let server = Server::start(store.clone(), telemetry.clone()).await?;
         Ok(Self { store, server, folder })
+    }
+
+    /// Keeps what the gateway in this process says; the way is for the gateway.
+    pub(crate) fn own(&mut self, registry: &Registry) -> anyhow::Result<Option<Trail>> {
+        self.server.own(registry).context("the thread that keeps Weir's own telemetry could not be started")
     }
 
     /// Where everything is kept.

@@ -378,7 +378,9 @@ impl Table {
             if all > VALUES_MAX {
                 return Err(Damage { at: 0, what: "it has more values than it may have" });
             }
-            columns.iter().for_each(|&column| counts[column as usize] += uses);
+            for &column in columns {
+                counts[column as usize] += uses;
+            }
         }
         Ok(counts)
     }

@@ -67,7 +67,9 @@ impl FingerprintWriter {
                 put_list(&list, blocks, &mut lists);
             }
             page.clear();
-            counts.iter().for_each(|&count| put_u64(&mut page, count));
+            for count in counts {
+                put_u64(&mut page, count);
+            }
             page.append(&mut rests);
             page.append(&mut lists);
             let place = file.put(&page);
@@ -93,7 +95,9 @@ pub(super) fn put_list(list: &[u32], blocks: u32, out: &mut Vec<u8>) {
     put_u64(out, (u64::from(list[0]) << 1 | u64::from(more)) + 1);
     if more {
         put_u64(out, list.len() as u64 - 1);
-        list.array_windows().for_each(|[a, b]| put_u64(out, u64::from(b - a)));
+        for [a, b] in list.array_windows() {
+            put_u64(out, u64::from(b - a));
+        }
     }
 }
 

@@ -141,9 +141,9 @@ impl KeysWriter {
             } else {
                 let values = entry.values.list();
                 put_u64(&mut plain, values.len() as u64 + 1);
-                values
-                    .iter()
-                    .for_each(|value| assert!(nested::encode(value, 0, &mut plain), "it holds no others"));
+                for value in &values {
+                    assert!(nested::encode(value, 0, &mut plain), "it holds no others");
+                }
             }
         }
         let mut out = Vec::new();

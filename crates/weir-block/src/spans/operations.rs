@@ -39,11 +39,13 @@ pub struct Operation {
 /// Gathers the operations of a segment.
 #[derive(Debug, Default)]
 pub(super) struct OperationsWriter {
-    services: BTreeMap<Box<str>, BTreeMap<(Box<str>, SpanKind), Counts>>,
+    services: BTreeMap<Box<str>, ByName>,
     count: usize,
     /// Names are left out.
     many: bool,
 }
+
+type ByName = BTreeMap<(Box<str>, SpanKind), Counts>;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counts {

@@ -1,5 +1,7 @@
 //! Whether a value meets a condition.
 
+use std::cmp::Ordering;
+
 use weir_signal::{SpanTest, Value};
 
 /// Whether a value meets a test. Values are equal that are the same number, or written alike; an array meets what one of its
@@ -52,7 +54,7 @@ fn equal(value: &Value, wanted: &Value) -> bool {
         (Value::String(text), Value::String(wanted)) => text == wanted,
         (Value::Int(number), Value::Int(wanted)) => number == wanted,
         _ => match (number(value), number(wanted)) {
-            (Some(number), Some(wanted)) => number == wanted,
+            (Some(number), Some(wanted)) => number.partial_cmp(&wanted) == Some(Ordering::Equal),
             _ => value.to_string() == wanted.to_string(),
         },
     }

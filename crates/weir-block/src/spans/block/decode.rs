@@ -246,7 +246,7 @@ impl Block {
                     Ok(Arc::new(Resource {
                         attributes: walk.take(self, &attributes.0, attributes.1[row])?,
                         dropped_attributes: number(dropped[row])?,
-                        schema_url: text(&schemas, row),
+                        schema_url: text(schemas.as_ref(), row),
                     }))
                 })
                 .collect()
@@ -261,11 +261,11 @@ impl Block {
             (0..attributes.1.len())
                 .map(|row| {
                     Ok(Arc::new(InstrumentationScope {
-                        name: text(&names, row),
-                        version: text(&versions, row),
+                        name: text(names.as_ref(), row),
+                        version: text(versions.as_ref(), row),
                         attributes: walk.take(self, &attributes.0, attributes.1[row])?,
                         dropped_attributes: number(dropped[row])?,
-                        schema_url: text(&schemas, row),
+                        schema_url: text(schemas.as_ref(), row),
                     }))
                 })
                 .collect()
@@ -361,7 +361,7 @@ impl Block {
     }
 
     /// How many events (or links) there are, which is as many as spans have.
-    fn parts(&self, cursor: &mut Cursor<'_>, counts: &[i64]) -> Result<usize, Damage> {
+    fn parts(cursor: &mut Cursor<'_>, counts: &[i64]) -> Result<usize, Damage> {
         let count = cursor.length(VALUES_MAX)?;
         let all = counts.iter().try_fold(0_i64, |all, count| all.checked_add(*count));
         if all == Some(count as i64) {
@@ -378,7 +378,7 @@ impl Block {
                 return Ok(None);
             }
             self.section(Section::Events, |cursor, reader| {
-                let count = self.parts(cursor, &extras.numbers[3])?;
+                let count = Self::parts(cursor, &extras.numbers[3])?;
                 let times = reader.take_numbers(cursor, count)?;
                 let names = reader.take_texts(cursor, count, PLAIN_BYTES_MAX)?;
                 names.check_utf8().map_err(|damage| cursor.damage(damage.what))?;
@@ -399,7 +399,7 @@ impl Block {
                 return Ok(None);
             }
             self.section(Section::Links, |cursor, reader| {
-                let count = self.parts(cursor, &extras.numbers[4])?;
+                let count = Self::parts(cursor, &extras.numbers[4])?;
                 let traces = reader.take_exactly(cursor, count * 16)?;
                 let spans = reader.take_exactly(cursor, count * 8)?;
                 let states = reader.take_texts(cursor, count, PLAIN_BYTES_MAX)?;
@@ -429,8 +429,8 @@ pub(super) fn number(number: i64) -> Result<u32, Damage> {
     u32::try_from(number).map_err(|_| Damage { at: 0, what: "a number has more than 32 bits" })
 }
 
-fn text(texts: &Option<Texts>, row: usize) -> Box<str> {
-    texts.as_ref().map_or("", |texts| texts.text(row)).into()
+fn text(texts: Option<&Texts>, row: usize) -> Box<str> {
+    texts.map_or("", |texts| texts.text(row)).into()
 }
 
 impl Attributes {

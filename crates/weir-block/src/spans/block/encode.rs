@@ -124,7 +124,7 @@ impl BlockEncoder {
         writer.put_ids(&bytes, ids);
         parents::encode(fragments(), writer, parents_out);
         self.operations.number(rows.iter().map(|row| row.operation));
-        let mut grains = vec![Grains::COARSEST; self.operations.operations.len()];
+        let mut grains = vec![Grains::COARSEST; self.operations.list.len()];
         for (row, &number) in rows.iter().zip(&self.operations.sequence) {
             grains[number as usize].hold(row);
         }
@@ -186,7 +186,7 @@ impl BlockEncoder {
             there.map(|row| (row, &gathered.extras[row.extra as usize]))
         };
         let out = &mut self.sections[Section::Extras as usize];
-        let texts: [(u8, fn(&Extra) -> u32); 2] =
+        let texts: [(u8, Number); 2] =
             [(extra::STATE, |extra| extra.state), (extra::MESSAGE, |extra| extra.message)];
         for (bit, text) in texts {
             let column: Vec<_> = of(bit).map(|(_, extra)| u64::from(text(extra))).collect();
@@ -194,7 +194,7 @@ impl BlockEncoder {
                 writer.put_texts(&column, &gathered.texts, out);
             }
         }
-        let numbers: [(u8, fn(&Extra) -> u32); 5] = [
+        let numbers: [(u8, Number); 5] = [
             (extra::DROPPED_ATTRIBUTES, |extra| extra.dropped_attributes),
             (extra::DROPPED_EVENTS, |extra| extra.dropped_events),
             (extra::DROPPED_LINKS, |extra| extra.dropped_links),
@@ -254,13 +254,13 @@ impl BlockEncoder {
         let services = &gathered.services;
         tokens.extend(services.iter().map(|service| tokens::service(service)));
         let none = Counts { spans: 0, errors: 0, from_ns: i64::MAX, to_ns: i64::MIN };
-        let mut counts = vec![none; self.operations.operations.len()];
+        let mut counts = vec![none; self.operations.list.len()];
         for (row, &number) in rows.iter().zip(&self.operations.sequence) {
             let errors = u64::from(row.operation.status == Status::Error as u8);
             let one = Counts { spans: 1, errors, from_ns: row.start_ns, to_ns: row.start_ns };
             counts[number as usize].add(one);
         }
-        for (operation, counts) in self.operations.operations.iter().zip(counts) {
+        for (operation, counts) in self.operations.list.iter().zip(counts) {
             let name = std::str::from_utf8(gathered.names.get(operation.name)).unwrap_or_default();
             tokens.push(tokens::name(name));
             let kind = SpanKind::from_number(u64::from(operation.kind));
@@ -268,6 +268,9 @@ impl BlockEncoder {
         }
     }
 }
+
+/// A number of a span's extras.
+type Number = fn(&Extra) -> u32;
 
 /// Attributes that the filter does not know.
 fn put_quietly(

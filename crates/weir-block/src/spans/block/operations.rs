@@ -20,24 +20,24 @@ use crate::varint::{Cursor, put_bytes, put_u64};
 /// The operations of a block that is being made.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    pub(super) operations: Vec<Operation>,
+    pub(super) list: Vec<Operation>,
     by_content: Interner,
-    /// By operation: the one that came after it last. The last stands for the beginning of a fragment.
+    /// Of each span.
     pub(super) sequence: Vec<u32>,
 }
 
 impl Operations {
     /// Numbers operations in the order of rows.
     pub(super) fn number(&mut self, rows: impl Iterator<Item = Operation>) {
-        self.operations.clear();
+        self.list.clear();
         self.by_content.clear();
         self.sequence.clear();
         for operation in rows {
             let last = self.sequence.last().copied();
-            let same = last.filter(|&last| self.operations[last as usize] == operation);
+            let same = last.filter(|&last| self.list[last as usize] == operation);
             let number = same.unwrap_or_else(|| self.by_content.intern(&content(&operation)));
-            if number as usize == self.operations.len() {
-                self.operations.push(operation);
+            if number as usize == self.list.len() {
+                self.list.push(operation);
             }
             self.sequence.push(number);
         }
@@ -67,13 +67,13 @@ impl Operations {
             |operation| u32::from(operation.extras),
         ];
         for field in fields {
-            self.operations.iter().for_each(|operation| put_u64(&mut plain, u64::from(field(operation))));
+            self.list.iter().for_each(|operation| put_u64(&mut plain, u64::from(field(operation))));
         }
         plain.extend(grains.iter().map(|grains| grains.code()));
-        put_u64(out, self.operations.len() as u64);
+        put_u64(out, self.list.len() as u64);
         writer.put_packed(&plain, out);
         plain.clear();
-        let mut follower = Followers::new(self.operations.len());
+        let mut follower = Followers::new(self.list.len());
         for (&number, &begins) in self.sequence.iter().zip(begins) {
             let likely = follower.likely(begins);
             put_u64(&mut plain, if *likely == number { 0 } else { u64::from(number) + 1 });
@@ -96,6 +96,7 @@ fn content(operation: &Operation) -> [u8; 23] {
 
 /// What came after each operation last.
 struct Followers {
+    /// By operation; the last one stands for the beginning of a fragment.
     after: Vec<u32>,
     last: u32,
 }
@@ -115,7 +116,6 @@ impl Followers {
 /// The operations of a block that was read.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Names, each where it begins and ends.
     pub(super) names: Vec<Box<str>>,
     pub(super) operations: Vec<Operation>,
     pub(super) grains: Vec<Grains>,

@@ -263,13 +263,19 @@ impl SpanBlock {
                     let mut ints = ints.clone();
                     ints.sort_unstable();
                     ints.dedup();
-                    ints.into_iter().for_each(|int| values.add(Value::Int(int)));
+                    for int in ints {
+                        values.add(Value::Int(int));
+                    }
                 }
                 ColumnData::Bools(bools) => {
-                    bools.iter().for_each(|&value| values.add(Value::Bool(value != 0)));
+                    for &value in bools {
+                        values.add(Value::Bool(value != 0));
+                    }
                 }
                 ColumnData::Doubles(doubles) => {
-                    doubles.iter().for_each(|&value| values.add(Value::Double(value)));
+                    for &value in doubles {
+                        values.add(Value::Double(value));
+                    }
                 }
                 ColumnData::Nested(nested, _) => nested.iter().for_each(|value| values.add(value.clone())),
                 ColumnData::Bytes(texts) => (0..texts.distinct()).for_each(|place| {

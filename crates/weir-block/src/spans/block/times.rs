@@ -84,8 +84,12 @@ pub(super) fn encode(
         last = row.start_ns;
         end_columns[usize::from(grains.end)].push(distance(row.end_ns, row.start_ns, grains.end));
     }
-    start_columns.iter().for_each(|column| writer.put_numbers(column, starts));
-    end_columns.iter().for_each(|column| writer.put_numbers(column, ends));
+    for column in &start_columns {
+        writer.put_numbers(column, starts);
+    }
+    for column in &end_columns {
+        writer.put_numbers(column, ends);
+    }
 }
 
 /// Reads starts.

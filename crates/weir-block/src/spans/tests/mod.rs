@@ -86,8 +86,12 @@ fn bits_of_value(value: &Value) -> Value {
 /// The spans of each trace as they are to be read: by start, then by id, then as they were pushed.
 fn by_trace(spans: &[Span]) -> BTreeMap<TraceId, Vec<Span>> {
     let mut traces: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
-    spans.iter().for_each(|span| traces.entry(span.trace).or_default().push(span.clone()));
-    traces.values_mut().for_each(|spans| spans.sort_by_key(|span| (span.start_ns, span.id)));
+    for span in spans {
+        traces.entry(span.trace).or_default().push(span.clone());
+    }
+    for spans in traces.values_mut() {
+        spans.sort_by_key(|span| (span.start_ns, span.id));
+    }
     traces
 }
 
@@ -102,4 +106,9 @@ fn worked() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let worked = told.and_then(|told| told.split(' ').next()?.parse().ok());
     worked.map_or_else(|| BEGIN.elapsed(), Duration::from_nanos)
+}
+
+/// How long it was at work since then.
+fn worked_since(begin: Duration) -> Duration {
+    worked().saturating_sub(begin)
 }

@@ -90,11 +90,11 @@ fn parse(
 fn check(spans: &[Span], options: SpanWriterOptions) -> f64 {
     let begin = worked();
     let files = Files::write(spans, options);
-    let write_time = worked() - begin;
+    let write_time = worked_since(begin);
     let segment = files.open().unwrap();
     let begin = worked();
     let found = read_all(&segment);
-    let read_time = worked() - begin;
+    let read_time = worked_since(begin);
     assert!(by_trace(&found) == by_trace(spans), "other spans came back");
     let bytes = files.size() as f64 / spans.len() as f64;
     let speed = |time: Duration| spans.len() as f64 / time.as_secs_f64();

@@ -54,6 +54,11 @@ impl ClientTlsConfig {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+
+    /// What rustls itself is told, for clients that are not on the data path and bring their own connections.
+    pub fn rustls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.rustls)
+    }
 }
 
 /// Checks a client's TLS and makes it ready.

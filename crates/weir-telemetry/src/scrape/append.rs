@@ -13,8 +13,8 @@ use weir_intake::exposition::{
 };
 use weir_model::ScrapeJob;
 use weir_signal::{
-    Exemplar, HistogramSample, Labels, LabelsBuilder, METRIC_NAME, Metadata, MetricSink, Reason, Refusal, SeriesRef,
-    Tenant, stale_nan,
+    Exemplar, HistogramSample, Labels, LabelsBuilder, METRIC_NAME, Metadata, MetricSink, Reason, Refusal,
+    SeriesRef, Tenant, stale_nan,
 };
 use weir_store::{MetricAppender, Refused, Store};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
@@ -145,8 +145,7 @@ impl Appender {
         let mut sink = store.metrics(&Tenant::default());
         let mut counts = Counts::default();
         self.scrape += 1;
-        let read =
-            fetched.and_then(|fetched| self.read(&mut sink, limits, &fetched, time_ms, &mut counts));
+        let read = fetched.and_then(|fetched| self.read(&mut sink, limits, &fetched, time_ms, &mut counts));
         if read.is_err() {
             // Nothing is kept of what was not read to its end. What it brought was not seen.
             sink = store.metrics(&Tenant::default());
@@ -286,7 +285,9 @@ impl Appender {
             return Ok(None);
         }
         if labels.name().is_none() {
-            let what = format!("series {labels} has no name left; `metric_relabel` must not take `{METRIC_NAME}` away");
+            let what = format!(
+                "series {labels} has no name left; `metric_relabel` must not take `{METRIC_NAME}` away"
+            );
             return Err(Refusal::new(Reason::Labels, what));
         }
         Ok(Some(labels))

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    LOCATION, USER_AGENT,
 };
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
@@ -249,8 +249,10 @@ struct Connection {
 
 impl Connection {
     async fn open(url: &Url, tls: &Tls) -> Result<Self, FetchError> {
-        let uri: http::uri::Authority =
-            url.authority.parse().map_err(|error: http::uri::InvalidUri| FetchError::Http(error.to_string()))?;
+        let uri: http::uri::Authority = url
+            .authority
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| FetchError::Http(error.to_string()))?;
         let host = uri.host().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if url.https { 443 } else { 80 });
         let authority = || url.authority.clone();
@@ -275,7 +277,8 @@ impl Connection {
     where
         S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::handshake(stream).await.map_err(|error| FetchError::Http(said(&error)))?;
+        let (sender, connection) =
+            http1::handshake(stream).await.map_err(|error| FetchError::Http(said(&error)))?;
         // How it ended is told to whoever waits for an answer.
         let driver = Box::pin(async move { drop(connection.await) });
         Ok(Self { https: url.https, authority: url.authority.clone(), sender, driver, open: true })

@@ -6,41 +6,41 @@ use std::time::Duration;
 /// are not exact.
 const TOLERANCE_MS: i64 = 2;
 
-/// The times of a target's scrapes, in milliseconds since 1970.
+/// The times of a target's scrapes, all in milliseconds.
 #[derive(Debug)]
 pub(super) struct Grid {
-    interval_ms: i64,
-    offset_ms: i64,
-    last_ms: Option<i64>,
+    step: i64,
+    offset: i64,
+    last: Option<i64>,
 }
 
 impl Grid {
     /// The grid of the target that `id` names, the same in every process: targets are spread over the interval, and a
     /// restart does not move them.
     pub(super) fn new(interval: Duration, id: u128) -> Self {
-        let interval_ms = interval.as_millis().clamp(1, i64::MAX as u128 >> 8) as i64;
-        Self { interval_ms, offset_ms: (id as u64 % interval_ms as u64) as i64, last_ms: None }
+        let step = interval.as_millis().clamp(1, i64::MAX as u128 >> 8) as i64;
+        Self { step, offset: (id as u64 % step as u64) as i64, last: None }
     }
 
     /// The ideal time of the next scrape. It lies in the past where scrapes took longer than the interval: one of those
     /// that were missed is made up for.
     pub(super) fn next(&mut self, now_ms: i64) -> i64 {
-        let step = self.interval_ms;
-        let upcoming = now_ms + (self.offset_ms - now_ms).rem_euclid(step);
-        let next = match self.last_ms {
+        let step = self.step;
+        let upcoming = now_ms + (self.offset - now_ms).rem_euclid(step);
+        let next = match self.last {
             None => upcoming,
-            Some(last) if last + step <= now_ms - step => now_ms - (now_ms - self.offset_ms).rem_euclid(step),
+            Some(last) if last + step <= now_ms - step => now_ms - (now_ms - self.offset).rem_euclid(step),
             // The clock was set back.
             Some(last) if last > now_ms + step => upcoming,
             Some(last) => last + step,
         };
-        self.last_ms = Some(next);
+        self.last = Some(next);
         next
     }
 
     /// The time that a scrape bears which was due at `ideal_ms`, and begins now.
     pub(super) fn stamp(&self, ideal_ms: i64, now_ms: i64) -> i64 {
-        let tolerance = TOLERANCE_MS.min(self.interval_ms / 100);
+        let tolerance = TOLERANCE_MS.min(self.step / 100);
         if (now_ms - ideal_ms).abs() <= tolerance { ideal_ms } else { now_ms }
     }
 }
@@ -89,7 +89,7 @@ mod tests {
             let mut now = 1_700_000_000_000;
             for step in steps {
                 let next = grid.next(now);
-                prop_assert_eq!((next - grid.offset_ms).rem_euclid(interval as i64), 0);
+                prop_assert_eq!((next - grid.offset).rem_euclid(interval as i64), 0);
                 prop_assert!((next - now).abs() <= 2 * interval as i64);
                 now = next + step;
             }

@@ -44,7 +44,8 @@ struct Current {
 
 impl Current {
     fn new(job: Arc<ScrapeJob>) -> Result<Self, String> {
-        let (relabel, metric_relabel) = (Rules::new(&job.relabel)?, Arc::new(Rules::new(&job.metric_relabel)?));
+        let (relabel, metric_relabel) =
+            (Rules::new(&job.relabel)?, Arc::new(Rules::new(&job.metric_relabel)?));
         let tls = Arc::new(Tls::new(job.tls.clone()));
         Ok(Self { job, relabel, metric_relabel, tls })
     }
@@ -81,7 +82,8 @@ pub(super) async fn run(shared: Shared, name: Arc<str>, mut jobs: watch::Receive
             found.insert(source, targets);
             discovery::start(&current.job, &sender)
         });
-        let pool = current.as_ref().map(|current| reconcile(&shared, current, &found, &mut running, &mut workers));
+        let pool =
+            current.as_ref().map(|current| reconcile(&shared, current, &found, &mut running, &mut workers));
         shared.engine.targets().put(&name, pool);
         loop {
             tokio::select! {

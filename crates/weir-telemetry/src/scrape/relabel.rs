@@ -24,8 +24,8 @@ impl Rules {
     /// Names the expression that is none.
     pub(crate) fn new(model: &[Relabel]) -> Result<Self, String> {
         let rule = |model: &Relabel| {
-            let regex =
-                re2_whole(&model.regex).map_err(|error| format!("the regular expression `{}`: {error}", model.regex))?;
+            let regex = re2_whole(&model.regex)
+                .map_err(|error| format!("the regular expression `{}`: {error}", model.regex))?;
             Ok(Rule { model: model.clone(), regex })
         };
         model.iter().map(rule).collect::<Result<_, _>>().map(Self)
@@ -55,8 +55,8 @@ impl Rule {
             RelabelAction::KeepEqual => return labels.get(target).unwrap_or_default() == value,
             RelabelAction::DropEqual => return labels.get(target).unwrap_or_default() != value,
             RelabelAction::Replace => self.replace(labels, value),
-            RelabelAction::Lowercase => labels.set(target, &each(value, |c| c.to_lowercase())),
-            RelabelAction::Uppercase => labels.set(target, &each(value, |c| c.to_uppercase())),
+            RelabelAction::Lowercase => labels.set(target, &each(value, char::to_lowercase)),
+            RelabelAction::Uppercase => labels.set(target, &each(value, char::to_uppercase)),
             RelabelAction::HashMod => labels.set(target, &hash_mod(value, self.model.modulus).to_string()),
             RelabelAction::LabelMap => self.map(labels),
             RelabelAction::LabelDrop => self.without(labels, |matches| matches),
@@ -131,7 +131,13 @@ mod tests {
 
     use super::*;
 
-    fn rule(action: RelabelAction, sources: &[&str], regex: &str, target: &str, replacement: &str) -> Relabel {
+    fn rule(
+        action: RelabelAction,
+        sources: &[&str],
+        regex: &str,
+        target: &str,
+        replacement: &str,
+    ) -> Relabel {
         Relabel {
             source_labels: sources.iter().map(|&name| Arc::from(name)).collect(),
             separator: ";".into(),
@@ -166,7 +172,8 @@ mod tests {
     }
 
     use RelabelAction::{
-        Drop, DropEqual, HashMod, Keep, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase,
+        Drop, DropEqual, HashMod, Keep, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace,
+        Uppercase,
     };
 
     #[test]
@@ -204,9 +211,8 @@ mod tests {
     #[test]
     fn a_life_like_use_of_replace() {
         let tags = [("__meta_sd_tags", "path:/secret,job:some-job,label:foo=bar")];
-        let from_tags = |regex, target, replacement| {
-            rule(Replace, &["__meta_sd_tags"], regex, target, replacement)
-        };
+        let from_tags =
+            |regex, target, replacement| rule(Replace, &["__meta_sd_tags"], regex, target, replacement);
         let rules = [
             from_tags("(?:.+,|^)path:(/[^,]+).*", "__metrics_path__", "${1}"),
             from_tags("(?:.+,|^)job:([^,]+).*", "job", "${1}"),
@@ -255,7 +261,8 @@ mod tests {
         let some = [("a", "foo"), ("b1", "bar"), ("b2", "baz")];
         let map = [rule(LabelMap, &[], "(b.*)", "", "bar_${1}")];
         check(&some, &map, Some(&[("bar_b1", "bar"), ("bar_b2", "baz")]));
-        let meta = [("a", "foo"), ("__meta_my_bar", "aaa"), ("__meta_my_baz", "bbb"), ("__meta_other", "ccc")];
+        let meta =
+            [("a", "foo"), ("__meta_my_bar", "aaa"), ("__meta_my_baz", "bbb"), ("__meta_other", "ccc")];
         let map = [rule(LabelMap, &[], "__meta_(my.*)", "", "${1}")];
         check(&meta, &map, Some(&[("my_bar", "aaa"), ("my_baz", "bbb")]));
         check(&some, &[rule(LabelMap, &[], "b.", "", "same")], Some(&[("same", "baz")]));

@@ -143,7 +143,8 @@ fn path_and_query(labels: &LabelsBuilder, job: &ScrapeJob) -> String {
     let path = labels.get(PATH).unwrap_or_default();
     let mut out = if path.starts_with('/') { String::new() } else { "/".to_owned() };
     escape(&mut out, path, b"-_.~$&+,/:;=@");
-    let first_of_config = |at: usize, name: &str| job.params[..at].iter().all(|(before, _)| **before != *name);
+    let first_of_config =
+        |at: usize, name: &str| job.params[..at].iter().all(|(before, _)| **before != *name);
     let mut params: Vec<(&str, &str)> = Vec::new();
     for (at, (name, value)) in job.params.iter().enumerate() {
         // The first of each name is among the labels, where rules can change it.
@@ -264,11 +265,7 @@ mod tests {
         own.labels = vec![("env".into(), "prod".into()), ("job".into(), "other".into())];
         own.params = vec![("module".into(), "a b".into()), ("collect".into(), "cpu".into())];
         let host = (ADDRESS, "h:9100");
-        check(
-            &plain,
-            &[host],
-            Ok(("http://h:9100/metrics", r#"{instance="h:9100", job="node"}"#)),
-        );
+        check(&plain, &[host], Ok(("http://h:9100/metrics", r#"{instance="h:9100", job="node"}"#)));
         check(
             &own,
             &[host, ("env", "test"), ("__meta_x", "1")],

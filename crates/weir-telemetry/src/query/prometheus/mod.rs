@@ -6,6 +6,7 @@ mod error;
 mod evaluate;
 mod find;
 mod status;
+mod targets;
 mod write;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(crate) async fn answer(
         "series" => find::series(engine, caller, &params).await,
         "labels" => find::labels(engine, caller, &params).await,
         "metadata" => find::metadata(engine, caller, &params).await,
+        "targets" => Ok(envelope_text(&targets::targets(engine, caller, &params))),
+        "scrape_pools" => Ok(envelope_text(&targets::pools(engine, caller))),
         "status/buildinfo" => Ok(envelope_text(&status::build())),
         "status/runtimeinfo" => Ok(envelope_text(&status::runtime(engine))),
         "status/flags" => Ok(envelope_text(&serde_json::json!({}))),

@@ -20,7 +20,8 @@ pub(super) fn targets(engine: &Engine, caller: &Caller, params: &Params) -> Valu
     let state = params.get("state").unwrap_or("any").to_ascii_lowercase();
     let shown = |of: &str| state == of || state != "active" && state != "dropped";
     let pools = pools_of(engine, caller);
-    let pools = || pools.iter().filter(|(job, _)| params.get("scrapePool").is_none_or(|asked| asked == &***job));
+    let pools =
+        || pools.iter().filter(|(job, _)| params.get("scrapePool").is_none_or(|asked| asked == &***job));
     let active = pools().filter(|_| shown("active")).flat_map(|(job, pool)| {
         pool.active.iter().map(move |target| {
             let (spec, last) = (&target.spec, target.last());

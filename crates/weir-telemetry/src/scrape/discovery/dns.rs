@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::rdata::SRV;
 use weir_model::DnsDiscovery;
 use weir_signal::Labels;
 
@@ -61,12 +62,13 @@ async fn services(resolver: &TokioResolver, name: &str) -> Result<Vec<Labels>, S
         RData::SRV(service) => Some(service),
         _ => None,
     });
-    let target = |service: &hickory_resolver::proto::rr::rdata::SRV| {
-        let (host, port) = (service.target.to_ascii(), service.port);
-        let address = format!("{}:{port}", host.trim_end_matches('.'));
-        labels(&address, &[(NAME, name), (SRV_TARGET, &host), (SRV_PORT, &port.to_string())])
-    };
-    Ok(services.map(target).collect())
+    Ok(services.map(|service| service_labels(name, service)).collect())
+}
+
+fn service_labels(name: &str, service: &SRV) -> Labels {
+    let (host, port) = (service.target.to_ascii(), service.port);
+    let address = format!("{}:{port}", host.trim_end_matches('.'));
+    labels(&address, &[(NAME, name), (SRV_TARGET, &host), (SRV_PORT, &port.to_string())])
 }
 
 fn resolver() -> Option<&'static TokioResolver> {
@@ -79,4 +81,25 @@ fn resolver() -> Option<&'static TokioResolver> {
         }
     };
     RESOLVER.get_or_init(build).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Name;
+
+    use super::*;
+
+    #[test]
+    fn records_become_labels_as_with_prometheus() {
+        let service = SRV::new(1, 2, 9100, Name::from_ascii("a.example.").unwrap());
+        assert_eq!(
+            service_labels("_x._tcp.example", &service).to_string(),
+            concat!(
+                r#"{__address__="a.example:9100", __meta_dns_name="_x._tcp.example", "#,
+                r#"__meta_dns_srv_record_port="9100", __meta_dns_srv_record_target="a.example."}"#
+            )
+        );
+        assert_eq!(address_and_port("::1".parse().unwrap(), 80), "[::1]:80");
+        assert_eq!(address_and_port("127.0.0.1".parse().unwrap(), 80), "127.0.0.1:80");
+    }
 }

@@ -26,10 +26,15 @@ pub(super) fn read(path: &str, text: &[u8]) -> Result<Vec<Labels>, String> {
         Value::Null => {}
         Value::Array(groups) => {
             for (at, group) in groups.iter().enumerate() {
-                read_group(path, group, &mut targets).map_err(|error| format!("group {}: {error}", at + 1))?;
+                read_group(path, group, &mut targets)
+                    .map_err(|error| format!("group {}: {error}", at + 1))?;
             }
         }
-        _ => return Err("expected a list of groups: `[{\"targets\": [\"host:port\"], \"labels\": {}}]`".to_owned()),
+        _ => {
+            return Err(
+                "expected a list of groups: `[{\"targets\": [\"host:port\"], \"labels\": {}}]`".to_owned()
+            );
+        }
     }
     Ok(targets)
 }

@@ -52,7 +52,8 @@ impl Builder {
                 None => Ok(()),
             },
             Event::Alias(anchor) => {
-                let (value, size) = self.anchors.get(&anchor).cloned().ok_or("an alias of what is not whole yet")?;
+                let (value, size) =
+                    self.anchors.get(&anchor).cloned().ok_or("an alias of what is not whole yet")?;
                 self.put(value, 0, size)
             }
             Event::DocumentStart(_) if self.root.is_some() => Err("a second document begins"),

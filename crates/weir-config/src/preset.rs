@@ -44,6 +44,7 @@ pub fn proxy_to(url: &str) -> Result<String, String> {
         "# Everything that arrives at 127.0.0.1:8080 goes to {scheme}://{endpoint}.\n\
          version: 1\n\
          admin: {{ address: 127.0.0.1:9901 }}\n\
+         store: {{}}\n\
          listeners:\n\
          \x20 - name: web\n\
          \x20   address: 127.0.0.1:8080\n\

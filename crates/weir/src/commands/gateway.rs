@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::configuration::Text;
 use crate::discovery;
-use crate::serve::{File, Overrides, Plan, Serving};
+use crate::serve::{File, Overrides, Plan, Serving, WithoutStore};
 use crate::stages::{Command, Lasts, Outcome, Run};
 
 /// Serve a configuration file, and take its changes while running
@@ -34,7 +34,8 @@ impl Command for Gateway {
         let file = File { path: place.path, why: place.why, fingerprint: text.fingerprint() };
         let model = text.judge().into_model(run)?;
         let overrides = Overrides { workers: run.settings.workers, access_log: None };
-        Serving::start(Plan { model, file: Some(file), overrides }, run)
+        let without_store = WithoutStore::Fails;
+        Serving::start(Plan { model, file: Some(file), overrides, without_store }, run)
     }
 
     fn run(serving: &mut Serving, _run: &Run) -> anyhow::Result<Outcome> {

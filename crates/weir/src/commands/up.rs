@@ -9,7 +9,7 @@ use weir_model::AccessLogFormat;
 
 use crate::cli::Output;
 use crate::configuration::Text;
-use crate::serve::{File, Overrides, Plan, Serving, in_order, url};
+use crate::serve::{File, Overrides, Plan, Serving, WithoutStore, in_order, url};
 use crate::stages::{Command, Lasts, Outcome, Run, Usage};
 use crate::terminal::{self, Paint};
 
@@ -69,13 +69,15 @@ impl Command for Up {
         };
         let overrides = Overrides { workers: run.settings.workers, access_log: Some(access_log) };
         let built_in = file.is_none();
-        let serving = Serving::start(Plan { model, file, overrides }, run).map_err(|error| {
-            if built_in && is_taken(&error) {
-                return error
-                    .context("an address is taken: choose another with --listen or, for admin, --admin");
-            }
-            error
-        })?;
+        let without_store = if built_in { WithoutStore::Serves } else { WithoutStore::Fails };
+        let serving =
+            Serving::start(Plan { model, file, overrides, without_store }, run).map_err(|error| {
+                if built_in && is_taken(&error) {
+                    return error
+                        .context("an address is taken: choose another with --listen or, for admin, --admin");
+                }
+                error
+            })?;
         Ok(Running { serving, kind })
     }
 
@@ -156,6 +158,13 @@ fn welcome(serving: &Serving, kind: &Kind, paint: Paint) -> String {
             text,
             "Admin: {} (/metrics, /routes, /services, /config)",
             paint.cyan(&format!("http://{admin}"))
+        );
+    }
+    if let Some(store) = serving.store_address() {
+        let _ = writeln!(
+            text,
+            "Store: {} (`weir query`, `weir logs`, `weir traces`; OTLP in, Grafana out)",
+            paint.cyan(&format!("http://{store}"))
         );
     }
     let first = urls.first().map_or("", String::as_str);

@@ -43,6 +43,17 @@ pub(crate) struct Plan {
     /// The file that the model came from, to be followed.
     pub(crate) file: Option<File>,
     pub(crate) overrides: Overrides,
+    /// What becomes of it where the store cannot be opened.
+    pub(crate) without_store: WithoutStore,
+}
+
+/// What becomes of a gateway whose store cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutStore {
+    /// It does not start: somebody asked for the store.
+    Fails,
+    /// It serves, and says that nothing is remembered: nobody asked, and another one may well run already.
+    Serves,
 }
 
 /// What was said on the command line and goes before what the file says, now and after each of its changes.
@@ -90,7 +101,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// Opens all that the model asks for. Requests are answered once this returns.
     pub(crate) fn start(plan: Plan, run: &Run) -> anyhow::Result<Self> {
-        let Plan { model, file, overrides } = plan;
+        let Plan { model, file, overrides, without_store } = plan;
         let model = overrides.apply(model);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = model.workers.map_or_else(cores, |n| n as usize);
@@ -116,7 +127,14 @@ impl Serving {
         let (gateway, admin, remembering) = runtime.block_on(async {
             let admin = model.admin.clone();
             let mut remembering = match &model.store {
-                Some(store) => Some(Remembering::start(store).await?),
+                Some(store) => match Remembering::start(store).await {
+                    Ok(remembering) => Some(remembering),
+                    Err(error) if without_store == WithoutStore::Serves => {
+                        tracing::warn!("nothing is remembered: {error:#}");
+                        None
+                    }
+                    Err(error) => return Err(error),
+                },
                 None => None,
             };
             let trail = match &mut remembering {
@@ -144,6 +162,11 @@ impl Serving {
     /// The model in force.
     pub(crate) fn model(&self) -> Model {
         self.gateway.model()
+    }
+
+    /// Where the store is asked.
+    pub(crate) fn store_address(&self) -> Option<SocketAddr> {
+        self.remembering.as_ref()?.server().http_addresses().first().copied()
     }
 
     /// Where the admin interface is found.

@@ -14,7 +14,9 @@ mod config;
 mod exposition;
 mod head;
 mod log_segment;
+mod logql;
 mod loki_push;
+mod otlp;
 mod promql;
 mod remote_write;
 mod router;
@@ -46,11 +48,13 @@ const TARGETS: &[Target] = &[
     chunk::TARGET,
     config::TARGET,
     log_segment::TARGET,
+    logql::TARGET,
     promql::TARGET,
     router::TARGET,
     exposition::TARGET,
     remote_write::TARGET,
     loki_push::TARGET,
+    otlp::TARGET,
     series_segment::TARGET,
     span_segment::TARGET,
     values::TARGET,

@@ -186,7 +186,7 @@ impl Compare {
     }
 
     /// Whether `found` compares so to `wanted`.
-    pub fn holds<T: PartialOrd>(self, found: T, wanted: T) -> bool {
+    pub fn holds<T: PartialOrd + Copy>(self, found: T, wanted: T) -> bool {
         match self {
             Self::Equal => found == wanted,
             Self::NotEqual => found != wanted,

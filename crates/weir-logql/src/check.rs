@@ -49,8 +49,10 @@ fn check_metric(metric: &Metric) -> Result {
         }
         Metric::LabelReplace(replace) => {
             if let Err(why) = re2_whole(&replace.regex) {
-                let message =
-                    format!("invalid regex in label_replace: error parsing regexp: {why}: `{}`", replace.regex);
+                let message = format!(
+                    "invalid regex in label_replace: error parsing regexp: {why}: `{}`",
+                    replace.regex
+                );
                 return Err(ParseError::whole(message));
             }
             check_has_series(&replace.expr, "label_replace")?;

@@ -108,7 +108,9 @@ pub fn detect_fields(
                 note(&mut fields, label, value, None);
             }
             for (label, value) in entry.parsed.iter().filter(|(label, _)| !label.starts_with("__")) {
-                parsed_by.iter().for_each(|parser| note(&mut fields, label, value, Some(parser)));
+                for parser in &parsed_by {
+                    note(&mut fields, label, value, Some(parser));
+                }
             }
             for (name, pipeline) in &mut parsers {
                 let row = weir_signal::LogRow {
@@ -117,7 +119,9 @@ pub fn detect_fields(
                     line: &entry.line,
                     metadata: &entry.metadata,
                 };
-                let Some(line) = pipeline.as_mut().and_then(|pipeline| pipeline.process(row)) else { continue };
+                let Some(line) = pipeline.as_mut().and_then(|pipeline| pipeline.process(row)) else {
+                    continue;
+                };
                 let parsed = line.parsed();
                 if parsed.get("__error__").is_some() {
                     continue;

@@ -22,7 +22,8 @@ impl IpTest {
             }
             if let Some((network, bits)) = pattern.split_once('/') {
                 let network: IpAddr = network.parse().ok()?;
-                let plain = bits.bytes().all(|byte| byte.is_ascii_digit()) && !(bits.len() > 1 && bits.starts_with('0'));
+                let plain = bits.bytes().all(|byte| byte.is_ascii_digit())
+                    && !(bits.len() > 1 && bits.starts_with('0'));
                 let bits: u8 = bits.parse().ok().filter(|&bits| plain && bits <= width(network))?;
                 return Some(Self::Network(network, bits));
             }
@@ -44,9 +45,7 @@ impl IpTest {
                     top(network) == top(address)
                 }
             }
-            Self::Range(from, to) => {
-                from.is_ipv4() == address.is_ipv4() && (from..=to).contains(&address)
-            }
+            Self::Range(from, to) => from.is_ipv4() == address.is_ipv4() && (from..=to).contains(&address),
         }
     }
 
@@ -130,7 +129,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for pattern in ["", "notanip", "10.0.0.1/33", "10.0.0.1/08", "10.0.0.9-10.0.0.1", "10.0.0.1-::1", "10.0.0.1 - 10.0.0.2"] {
+        for pattern in [
+            "",
+            "notanip",
+            "10.0.0.1/33",
+            "10.0.0.1/08",
+            "10.0.0.9-10.0.0.1",
+            "10.0.0.1-::1",
+            "10.0.0.1 - 10.0.0.2",
+        ] {
             assert!(IpTest::parse(pattern).is_err(), "{pattern}");
         }
     }

@@ -34,7 +34,9 @@ mod units;
 
 pub use detect::{Field, FieldKind, detect_fields};
 pub use metric::{MetricQuery, run_metric};
-pub use parse::{NESTING_MAX, ParseError, TEXT_BYTES_MAX, parse, parse_logs, parse_selector, parse_unchecked};
+pub use parse::{
+    NESTING_MAX, ParseError, TEXT_BYTES_MAX, parse, parse_logs, parse_selector, parse_unchecked,
+};
 pub use pipeline::{Line, Pipeline, StageError};
 pub use print::{pretty, print};
 pub use select::select;

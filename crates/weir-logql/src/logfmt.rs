@@ -41,10 +41,10 @@ impl<'a> Pairs<'a> {
                 b'"' => {
                     self.at = at + 1;
                     let inner = &self.line[start..at];
-                    return match escaped {
-                        false => Ok(Cow::Borrowed(inner)),
-                        true => unescape(inner).map(Cow::Owned).ok_or_else(|| self.error("invalid quoted value")),
-                    };
+                    if !escaped {
+                        return Ok(Cow::Borrowed(inner));
+                    }
+                    return unescape(inner).map(Cow::Owned).ok_or_else(|| self.error("invalid quoted value"));
                 }
                 b'\\' => {
                     escaped = true;
@@ -133,9 +133,15 @@ mod tests {
         check("level=info  status=200\n", "level=info;status=200");
         check("a b= c=\"\" d", "a=;b=;c=;d=");
         check(r#"msg="hi \"you\"\u00e9\n" é=1"#, "msg=hi \"you\"é\n;é=1");
-        check(r#"good=1 bad="unterminated"#, "good=1;!logfmt syntax error at pos 25 : unterminated quoted value");
-        check(r#"a=b=c d=1"#, "!logfmt syntax error at pos 4 : unexpected '=';d=1");
-        check(r#"=x "y" z=1"#, "!logfmt syntax error at pos 1 : unexpected '=';!logfmt syntax error at pos 4 : unexpected '\"';z=1");
+        check(
+            r#"good=1 bad="unterminated"#,
+            "good=1;!logfmt syntax error at pos 25 : unterminated quoted value",
+        );
+        check("a=b=c d=1", "!logfmt syntax error at pos 4 : unexpected '=';d=1");
+        check(
+            r#"=x "y" z=1"#,
+            "!logfmt syntax error at pos 1 : unexpected '=';!logfmt syntax error at pos 4 : unexpected '\"';z=1",
+        );
         check(r#"a="\q" b=1"#, "!logfmt syntax error at pos 7 : invalid quoted value;b=1");
         check("", "");
     }

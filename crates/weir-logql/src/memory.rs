@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use weir_signal::{
-    Direction, Labels, LogEntry, LogRow, LogSelect, LogSource, LogStream, ReadError, Scope,
-};
+use weir_signal::{Direction, Labels, LogEntry, LogRow, LogSelect, LogSource, LogStream, ReadError, Scope};
 
 /// Streams, kept whole. Lines may come in any order.
 ///
@@ -59,7 +57,8 @@ impl LogSource for MemoryLogs {
         };
         let mut rows: Vec<(&Labels, &LogEntry)> = Vec::new();
         for (labels, entries) in &self.streams {
-            let selected = select.matchers.iter().chain(&*scope.matchers).all(|matcher| matcher.selects(labels));
+            let selected =
+                select.matchers.iter().chain(&*scope.matchers).all(|matcher| matcher.selects(labels));
             if selected {
                 let within = entries[range(entries, select)].iter();
                 rows.extend(within.filter(|entry| has(entry)).map(|entry| (labels, entry)));

@@ -97,7 +97,8 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('<') {
-        let Some(length) = rest[start + 1..].find('>').filter(|&end| is_name(&rest[start + 1..start + 1 + end]))
+        let Some(length) =
+            rest[start + 1..].find('>').filter(|&end| is_name(&rest[start + 1..start + 1 + end]))
         else {
             plain.push_str(&rest[..=start]);
             rest = &rest[start + 1..];
@@ -138,7 +139,9 @@ mod tests {
     fn captures() {
         let check = |pattern: &str, line: &str, expect: &str| {
             let mut found = Vec::new();
-            Pattern::of_parser(pattern).unwrap().captures(line, |name, value| found.push(format!("{name}={value}")));
+            Pattern::of_parser(pattern)
+                .unwrap()
+                .captures(line, |name, value| found.push(format!("{name}={value}")));
             assert_eq!(found.join(";"), expect, "{pattern} {line}");
         };
         check("<method> <path> <status>", "GET /home 200", "method=GET;path=/home;status=200");

@@ -9,8 +9,8 @@ use weir_promql::ast::{BinaryOp, Cardinality};
 use weir_signal::Matcher;
 
 use crate::ast::{
-    Aggregation, Binary, Conversion, Expr, Extraction, Grouping, LabelFilter, LabelFormat, LabelPick, LineTest, LogExpr,
-    LogRange, Metric, RangeAggregation, Stage, VectorOp,
+    Aggregation, Binary, Conversion, Expr, Extraction, Grouping, LabelFilter, LabelFormat, LabelPick,
+    LineTest, LogExpr, LogRange, Metric, RangeAggregation, Stage, VectorOp,
 };
 use crate::quote::quote;
 use crate::units::{format_bytes, format_duration};
@@ -259,11 +259,16 @@ fn fits(text: &str, depth: usize) -> bool {
 
 fn pretty_logs(out: &mut String, logs: &LogExpr, depth: usize) {
     let line = print_logs(logs);
-    indent(out, depth);
     if fits(&line, depth) {
+        indent(out, depth);
         out.push_str(&line);
-        return;
+    } else {
+        broken_logs(out, logs, depth);
     }
+}
+
+fn broken_logs(out: &mut String, logs: &LogExpr, depth: usize) {
+    indent(out, depth);
     out.push_str(&selector(&logs.matchers));
     for stage in &logs.stages {
         out.push('\n');
@@ -339,7 +344,7 @@ fn pretty_range(out: &mut String, range: &RangeAggregation, depth: usize) {
         indent(out, depth + 1);
         out.push_str(&line);
     } else {
-        pretty_logs(out, &range.range.logs, depth + 1);
+        broken_logs(out, &range.range.logs, depth + 1);
         for stage in unwrap_stages(&range.range) {
             out.push('\n');
             indent(out, depth + 2);

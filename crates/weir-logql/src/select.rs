@@ -30,9 +30,8 @@ pub fn select(
                     select.contains.push(text.clone());
                 }
             }
-            Stage::LineFilter(_) => {}
             Stage::LabelFilter(filter) if same_labels => equalities(filter, &mut metadata),
-            Stage::LabelFilter(_) => {}
+            Stage::LineFilter(_) | Stage::LabelFilter(_) => {}
             Stage::LineFormat(_) | Stage::Decolorize => same_line = false,
             Stage::Unpack => (same_line, same_labels) = (false, false),
             Stage::Json(_)

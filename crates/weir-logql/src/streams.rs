@@ -71,7 +71,11 @@ pub struct Entry {
 ///
 /// # Errors
 /// Lines could not be read, or more than the scope's budget allows.
-pub fn run_logs(query: &LogQuery, source: &dyn LogSource, scope: &Scope) -> Result<Vec<StreamResult>, ReadError> {
+pub fn run_logs(
+    query: &LogQuery,
+    source: &dyn LogSource,
+    scope: &Scope,
+) -> Result<Vec<StreamResult>, ReadError> {
     let mut streams: BTreeMap<Labels, Vec<Entry>> = BTreeMap::new();
     if query.limit == 0 || query.from_ns >= query.to_ns {
         return Ok(Vec::new());
@@ -91,12 +95,8 @@ pub fn run_logs(query: &LogQuery, source: &dyn LogSource, scope: &Scope) -> Resu
         }
         last_ns = Some(time_ns);
         let labels = if query.by_stream_labels { line.stream() } else { line.labels() };
-        let entry = Entry {
-            time_ns,
-            line: line.text().into(),
-            metadata: line.metadata(),
-            parsed: line.parsed(),
-        };
+        let entry =
+            Entry { time_ns, line: line.text().into(), metadata: line.metadata(), parsed: line.parsed() };
         streams.entry(labels).or_default().push(entry);
         left -= 1;
         if left == 0 {

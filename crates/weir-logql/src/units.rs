@@ -56,7 +56,8 @@ fn hexadecimal(text: &str) -> Option<f64> {
         return None;
     }
     let digits = |text: &str| {
-        text.chars().try_fold(0.0, |value, digit| digit.to_digit(16).map(|digit| value * 16.0 + f64::from(digit)))
+        text.chars()
+            .try_fold(0.0, |value, digit| digit.to_digit(16).map(|digit| value * 16.0 + f64::from(digit)))
     };
     let value = digits(whole)? + digits(fraction)? / 16_f64.powi(i32::try_from(fraction.len()).ok()?);
     Some(value * 2_f64.powi(exponent.parse().ok()?)).filter(|value| value.is_finite())
@@ -101,10 +102,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
         let part = whole.and_then(|whole| whole.checked_mul(length));
         // Digits beyond what a nanosecond is of an hour say nothing.
         let digits = &fraction[..fraction.len().min(18)];
-        let part_fraction = digits.parse::<u64>().map_or(0, |value| {
-            (value as f64 * (length as f64 / 10_f64.powi(digits.len() as i32))) as u64
-        });
-        let longer = part.and_then(|part| part.checked_add(part_fraction)).and_then(|part| sum.checked_add(part));
+        let part_fraction = digits
+            .parse::<u64>()
+            .map_or(0, |value| (value as f64 * (length as f64 / 10_f64.powi(digits.len() as i32))) as u64);
+        let longer =
+            part.and_then(|part| part.checked_add(part_fraction)).and_then(|part| sum.checked_add(part));
         sum = longer.filter(|&sum| sum <= i64::MAX as u64 + u64::from(negative)).ok_or_else(invalid)?;
         rest = after;
     }
@@ -125,7 +127,11 @@ fn unit_ns(unit: &str) -> Option<u64> {
 
 /// A duration as it is written in a query.
 pub(crate) fn format_duration(nanos: i64) -> String {
-    if nanos % 1_000_000 == 0 { weir_promql::format_duration(nanos / 1_000_000) } else { format!("{nanos}ns") }
+    if nanos % 1_000_000 == 0 {
+        weir_promql::format_duration(nanos / 1_000_000)
+    } else {
+        format!("{nanos}ns")
+    }
 }
 
 /// Units of sizes by their small letters, and their bytes.

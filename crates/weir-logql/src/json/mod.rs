@@ -257,13 +257,18 @@ mod tests {
         let check = |line: &str, expect: &str| {
             let mut shown = String::new();
             let end = leaves(line, &mut Vec::new(), &mut |_| true, &mut |keys, key, value| {
-                keys.iter().for_each(|key| shown.extend([key, "."]));
+                for key in keys.iter() {
+                    shown.extend([key, "."]);
+                }
                 shown.extend([key, "=", &*value.say(), ";"]);
                 true
             });
             assert_eq!(shown + end.err().unwrap_or_default(), expect, "{line}");
         };
-        check(r#" {"a":"b\n\u00e9\ud83d\ude00\ud83d","c":{"d":1.5,"e":{}},"f":true,"g":null} x"#, "a=b\né😀 ;c.d=1.5;f=true;g=;");
+        check(
+            r#" {"a":"b\n\u00e9\ud83d\ude00\ud83d","c":{"d":1.5,"e":{}},"f":true,"g":null} x"#,
+            "a=b\né😀 ;c.d=1.5;f=true;g=;",
+        );
         check(r#"{"a":[1,{"b":2}],"c":-1,}"#, "a=[1,{\"b\":2}];c=-1;");
         check("{}", "");
         check("broken", NO_OBJECT);

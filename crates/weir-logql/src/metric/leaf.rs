@@ -1,9 +1,7 @@
 //! Leaves to columns.
 
 use weir_promql::ast::Expr;
-use weir_promql::eval::{
-    Column, ColumnStream, Columns, EvalError, External, Grid, Query, Value, evaluate,
-};
+use weir_promql::eval::{Column, ColumnStream, Columns, EvalError, External, Grid, Query, Value, evaluate};
 use weir_promql::memory::MemorySeries;
 use weir_signal::{Direction, Labels, LogSource, MatchOp, Scope};
 
@@ -21,15 +19,15 @@ const SAMPLES_MAX: usize = 50_000_000;
 
 /// The leaves of a tree, and where their lines come from.
 pub(super) struct Leaves<'q> {
-    leaves: Vec<Leaf<'q>>,
+    all: Vec<Leaf<'q>>,
     now_ns: i64,
     source: &'q dyn LogSource,
     scope: &'q Scope,
 }
 
 impl<'q> Leaves<'q> {
-    pub(super) fn new(leaves: Vec<Leaf<'q>>, now_ns: i64, source: &'q dyn LogSource, scope: &'q Scope) -> Self {
-        Self { leaves, now_ns, source, scope }
+    pub(super) fn new(all: Vec<Leaf<'q>>, now_ns: i64, source: &'q dyn LogSource, scope: &'q Scope) -> Self {
+        Self { all, now_ns, source, scope }
     }
 
     /// The series of a tree with NaN in the place of 0.
@@ -55,7 +53,8 @@ impl<'q> Leaves<'q> {
         let windows = Windows::new(&range.aggregation.range, grid);
         let hints = Hints::new(&logs.stages, unwrap.as_ref(), range.grouping, range.no_labels);
         let query = |error: &dyn std::fmt::Display| EvalError::Query(error.to_string());
-        let mut pipeline = Pipeline::with_hints(&logs.stages, self.now_ns, hints).map_err(|error| query(&error))?;
+        let mut pipeline =
+            Pipeline::with_hints(&logs.stages, self.now_ns, hints).map_err(|error| query(&error))?;
         let mut number = match unwrap {
             Some(unwrap) => {
                 let filters = unwrap.filters.iter().map(Filter::new).collect::<Result<Vec<_>, _>>();
@@ -136,7 +135,7 @@ impl<'q> Leaves<'q> {
 
 impl External for Leaves<'_> {
     fn columns(&self, number: usize, grid: Grid) -> Result<Box<dyn ColumnStream + '_>, EvalError> {
-        let columns = match self.leaves.get(number) {
+        let columns = match self.all.get(number) {
             _ if grid.is_empty() => Vec::new(),
             None => Vec::new(),
             Some(Leaf::Range(range)) => self.range(range, grid)?,
@@ -174,7 +173,8 @@ fn absent(range: &LogRange, found: Option<&Numbers>, grid: Grid) -> Vec<Column> 
     let matchers = &range.logs.matchers;
     let is_sole = |name: &str| matchers.iter().filter(|matcher| matcher.name() == name).count() == 1;
     let equal = matchers.iter().filter(|matcher| matcher.op() == MatchOp::Equal && is_sole(matcher.name()));
-    let labels = Labels::from_pairs(equal.map(|matcher| (matcher.name(), matcher.value()))).unwrap_or_default();
+    let labels =
+        Labels::from_pairs(equal.map(|matcher| (matcher.name(), matcher.value()))).unwrap_or_default();
     let mut column = empty_column(labels, grid.len());
     (0..grid.len()).for_each(|step| column.set(step, 1.0));
     for (step, _) in found.into_iter().flat_map(|numbers| numbers.counts.sums()) {

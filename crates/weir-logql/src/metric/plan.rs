@@ -46,7 +46,7 @@ impl<'q> Planner<'q> {
         match metric {
             Metric::Number(value) => Ok(number(*value)),
             Metric::Vector(value) => call("vector", vec![number(*value)]),
-            Metric::Range(aggregation) => Ok(self.range(aggregation, None)),
+            Metric::Range(aggregation) => Ok(self.range(aggregation)),
             Metric::Aggregate(aggregation) => self.aggregate(aggregation),
             Metric::Binary(binary) => self.binary(binary),
             Metric::LabelReplace(replace) => self.label_replace(replace),
@@ -58,15 +58,18 @@ impl<'q> Planner<'q> {
         Expr::External(self.leaves.len() - 1)
     }
 
-    /// A range aggregation. Where only a sum by some labels is wanted, its lines are counted by those at once.
-    fn range(&mut self, aggregation: &'q RangeAggregation, sum: Option<Option<&'q Grouping>>) -> Expr {
-        let sum = sum.filter(|_| aggregation.grouping.is_none() && is_additive(aggregation.op));
-        let grouping = sum.unwrap_or(aggregation.grouping.as_ref());
-        let nothing = |grouping: Option<&Grouping>| match grouping {
-            Some(grouping) => !grouping.without && grouping.labels.is_empty(),
-            None => sum.is_some(),
-        };
-        let no_labels = aggregation.op == RangeOp::Absent || nothing(grouping);
+    fn range(&mut self, aggregation: &'q RangeAggregation) -> Expr {
+        let grouping = aggregation.grouping.as_ref();
+        let no_labels = aggregation.op == RangeOp::Absent || grouping.is_some_and(is_of_nothing);
+        self.leaf(Leaf::Range(Range { aggregation, grouping, no_labels }))
+    }
+
+    /// A range aggregation of which only the sum by some labels is wanted: its lines are counted by those at once.
+    fn sum(&mut self, aggregation: &'q RangeAggregation, grouping: Option<&'q Grouping>) -> Expr {
+        if aggregation.grouping.is_some() || !is_additive(aggregation.op) {
+            return self.range(aggregation);
+        }
+        let no_labels = grouping.is_none_or(is_of_nothing);
         self.leaf(Leaf::Range(Range { aggregation, grouping, no_labels }))
     }
 
@@ -91,7 +94,7 @@ impl<'q> Planner<'q> {
         };
         let grouping = aggregation.grouping.as_ref();
         let expr = match &aggregation.expr {
-            Metric::Range(range) if op == AggregateOp::Sum => self.range(range, Some(grouping)),
+            Metric::Range(range) if op == AggregateOp::Sum => self.sum(range, grouping),
             other => self.metric(other)?,
         };
         Ok(Expr::Aggregate(Box::new(promql::Aggregate {
@@ -133,6 +136,11 @@ impl<'q> Planner<'q> {
     }
 }
 
+/// Whether no label counts.
+fn is_of_nothing(grouping: &Grouping) -> bool {
+    !grouping.without && grouping.labels.is_empty()
+}
+
 /// Whether the sum over groups is that over lines.
 fn is_additive(op: RangeOp) -> bool {
     matches!(op, RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum)
@@ -148,6 +156,7 @@ fn call(name: &str, args: Vec<Expr>) -> Result<Expr, EvalError> {
 }
 
 /// The value of a number, written or calculated of such. Comparisons of numbers answer 1 and 0.
+#[expect(clippy::float_cmp, reason = "numbers are compared as the language says, to the last bit")]
 fn literal(metric: &Metric) -> Option<f64> {
     let binary = match metric {
         Metric::Number(value) => return Some(*value),
@@ -173,4 +182,3 @@ fn literal(metric: &Metric) -> Option<f64> {
         _ => return None,
     })
 }
-

@@ -83,7 +83,8 @@ impl<'q> SeriesTable<'q> {
                 build(names.into_iter().filter_map(|name| Some((name, labels.get(name)?))))
             }
             Some(grouping) => {
-                let goes = |name: &str| is_unwrapped(name) || grouping.labels.iter().any(|gone| **gone == *name);
+                let goes =
+                    |name: &str| is_unwrapped(name) || grouping.labels.iter().any(|gone| **gone == *name);
                 build(labels.iter().filter(|(name, _)| !goes(name)))
             }
             None if self.unwrapped.is_none() => labels.labels(),

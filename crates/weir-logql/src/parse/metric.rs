@@ -4,8 +4,8 @@ use weir_promql::ast::{BinaryOp, Cardinality, Matching};
 
 use super::{Parser, Result};
 use crate::ast::{
-    Aggregation, Binary, Expr, Grouping, LabelReplace, LogExpr, LogRange, Metric, RangeAggregation, RangeOp, Unwrap,
-    VectorOp,
+    Aggregation, Binary, Expr, Grouping, LabelReplace, LogExpr, LogRange, Metric, RangeAggregation, RangeOp,
+    Unwrap, VectorOp,
 };
 use crate::lex::{Keyword, Kind};
 
@@ -39,7 +39,8 @@ impl Parser<'_> {
             let (right, right_height) = self.nested(|parser| parser.operators(tighter))?;
             height = height.max(right_height) + 1;
             self.check_height(height)?;
-            let side = |name: &str, expr: Expr| match expr {
+            let side = |name: &str, expr: Expr| {
+                match expr {
                 Expr::Metric(metric) if op.is_set() && metric.is_literal() => self.error(
                     span,
                     format!("unexpected literal for {name} leg of logical/set binary operation ({})", op.as_str()),
@@ -52,6 +53,7 @@ impl Parser<'_> {
                         op.as_str()
                     ),
                 ),
+            }
             };
             let (lhs, rhs) = (side("left", left)?, side("right", right)?);
             left = Expr::Metric(Metric::Binary(Box::new(Binary { op, return_bool, matching, lhs, rhs })));
@@ -119,7 +121,8 @@ impl Parser<'_> {
             _ => return Ok((return_bool, matching)),
         };
         if op.is_set() {
-            return self.error(self.token.span, format!("no grouping allowed for \"{}\" operation", op.as_str()));
+            return self
+                .error(self.token.span, format!("no grouping allowed for \"{}\" operation", op.as_str()));
         }
         matching.cardinality = cardinality;
         self.advance()?;
@@ -265,7 +268,10 @@ impl Parser<'_> {
             let start = self.token.span;
             part.unwrap = self.pipeline(&mut part.logs.stages)?.map(|(unwrap, _)| unwrap);
             if part.enclosed && !part.logs.stages.is_empty() {
-                return self.error(start, "syntax error: a pipeline behind a range needs a selector without parentheses");
+                return self.error(
+                    start,
+                    "syntax error: a pipeline behind a range needs a selector without parentheses",
+                );
             }
         }
         Ok(part)

@@ -14,7 +14,11 @@ impl Parser<'_> {
             return Ok(matchers);
         }
         loop {
-            matchers.push(self.matcher(if matchers.is_empty() { "IDENTIFIER or }" } else { "IDENTIFIER" })?);
+            matchers.push(self.matcher(if matchers.is_empty() {
+                "IDENTIFIER or }"
+            } else {
+                "IDENTIFIER"
+            })?);
             if self.accept(Kind::RightBrace)? {
                 return Ok(matchers);
             }

@@ -2,7 +2,8 @@
 
 use super::{Parser, Result};
 use crate::ast::{
-    Conversion, Extraction, LabelFormat, LabelPick, LineFilter, LineOp, LineTest, LogExpr, Logfmt, Stage, Unwrap,
+    Conversion, Extraction, LabelFormat, LabelPick, LineFilter, LineOp, LineTest, LogExpr, Logfmt, Stage,
+    Unwrap,
 };
 use crate::lex::{Flag, Keyword, Kind};
 
@@ -167,10 +168,7 @@ impl Parser<'_> {
             self.expect(Kind::RightParen, ")")?;
             (label, conversion)
         } else {
-            (
-                self.identifier("IDENTIFIER or bytes or duration or duration_seconds")?,
-                Conversion::Number,
-            )
+            (self.identifier("IDENTIFIER or bytes or duration or duration_seconds")?, Conversion::Number)
         };
         let mut filters = Vec::new();
         while self.accept(Kind::Pipe)? {

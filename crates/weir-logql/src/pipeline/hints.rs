@@ -27,7 +27,9 @@ impl Hints {
             return Self::default();
         }
         let mut names: Vec<String> = Vec::new();
-        stages.iter().for_each(|stage| of_stage(stage, &mut names));
+        for stage in stages {
+            of_stage(stage, &mut names);
+        }
         if let Some(unwrap) = unwrap {
             let mut of_filters = Vec::new();
             unwrap.filters.iter().for_each(|filter| filter.names(&mut of_filters));

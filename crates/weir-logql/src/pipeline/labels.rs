@@ -135,9 +135,10 @@ impl LineLabels {
     /// Whether a parser has to call a label of this name otherwise.
     fn is_taken(&self, name: &str) -> bool {
         self.stream.get(name).is_some()
-            || self.added.iter().any(|added| {
-                added.live && added.origin == Origin::Metadata && self.name(added) == name
-            })
+            || self
+                .added
+                .iter()
+                .any(|added| added.live && added.origin == Origin::Metadata && self.name(added) == name)
     }
 
     /// Whether a label of this name was parsed before, even where it was taken away since.
@@ -288,14 +289,17 @@ impl LineLabels {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let error = Some((ERROR, self.error())).filter(|error| !error.1.is_empty());
         let details = Some((ERROR_DETAILS, self.details.as_str())).filter(|details| !details.1.is_empty());
-        self.of_stream().chain(self.of(Origin::Metadata)).chain(self.of(Origin::Parsed)).chain(error).chain(details)
+        self.of_stream()
+            .chain(self.of(Origin::Metadata))
+            .chain(self.of(Origin::Parsed))
+            .chain(error)
+            .chain(details)
     }
 
     /// The labels of the stream that are left and not hidden.
     pub(crate) fn of_stream(&self) -> impl Iterator<Item = (&str, &str)> {
         let untouched = self.added.is_empty() && self.deleted.is_empty();
-        let left =
-            move |name: &str| untouched || (!self.is_deleted(name) && self.find(name).is_none());
+        let left = move |name: &str| untouched || (!self.is_deleted(name) && self.find(name).is_none());
         self.stream.iter().filter(move |(name, _)| left(name))
     }
 
@@ -349,7 +353,8 @@ mod tests {
         line.extract("c", "p", |_| true);
         line.extract("c", "again", |_| true);
         line.extract("d", "p", |name| name != "d");
-        let expect = [("a", "s"), ("a_extracted", "p"), ("b", "m"), ("b_extracted", "p"), ("c", "p"), ("k", "s")];
+        let expect =
+            [("a", "s"), ("a_extracted", "p"), ("b", "m"), ("b_extracted", "p"), ("c", "p"), ("k", "s")];
         assert_eq!(line.labels(), labels(&expect));
         line.remove("k");
         line.remove("c");

@@ -50,7 +50,7 @@ pub(super) enum Step {
 /// A test of the line.
 #[derive(Debug)]
 pub(super) enum Test {
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Regex(Regex),
     Pattern(Pattern),
     Ip(IpTest),
@@ -131,7 +131,8 @@ impl Step {
             Self::LogfmtKeys { strict, keys } => parse_logfmt_keys(line, *strict, keys, labels, hints),
             Self::Pattern(pattern) => {
                 if !hints.satisfied(labels) {
-                    pattern.captures(line, |name, value| labels.extract(name, value, |name| hints.wants(name)));
+                    pattern
+                        .captures(line, |name, value| labels.extract(name, value, |name| hints.wants(name)));
                 }
             }
             Self::Regexp { regex, groups, found } => {
@@ -172,11 +173,15 @@ impl Test {
     fn new(op: LineOp, test: &LineTest) -> Result<Self, String> {
         Ok(match (test, op) {
             (LineTest::Text(text), LineOp::Contains | LineOp::NotContains) => {
-                Self::Contains(Finder::new(text.as_bytes()).into_owned())
+                Self::Contains(Box::new(Finder::new(text.as_bytes()).into_owned()))
             }
             (LineTest::Text(text), LineOp::Regex | LineOp::NotRegex) => Self::Regex(regex(text)?),
-            (LineTest::Text(text), LineOp::Pattern | LineOp::NotPattern) => Self::Pattern(Pattern::of_filter(text)?),
-            (LineTest::Ip(pattern), LineOp::Contains | LineOp::NotContains) => Self::Ip(IpTest::parse(pattern)?),
+            (LineTest::Text(text), LineOp::Pattern | LineOp::NotPattern) => {
+                Self::Pattern(Pattern::of_filter(text)?)
+            }
+            (LineTest::Ip(pattern), LineOp::Contains | LineOp::NotContains) => {
+                Self::Ip(IpTest::parse(pattern)?)
+            }
             (LineTest::Ip(_), _) => return Err("ip: invalid operation".to_owned()),
         })
     }
@@ -416,7 +421,10 @@ fn unpack(line: &str, labels: &mut LineLabels, hints: &Hints, next: &mut String)
         if value.kind == Kind::String {
             if key == PACKED_ENTRY {
                 next.clear();
-                next.push_str(&json::unescape(value.text).ok_or("Encountered an invalid escape sequence in a string")?);
+                next.push_str(
+                    &json::unescape(value.text)
+                        .ok_or("Encountered an invalid escape sequence in a string")?,
+                );
                 packed = true;
             } else {
                 found.push((sanitize(key), value.say().into_owned()));
@@ -498,7 +506,9 @@ fn keep_labels(picks: &[LabelPick], labels: &mut LineLabels) {
     };
     let gone: Vec<String> =
         labels.iter().filter(|&(name, value)| !kept(name, value)).map(|(name, _)| name.to_owned()).collect();
-    gone.iter().for_each(|name| labels.remove(name));
+    for name in &gone {
+        labels.remove(name);
+    }
 }
 
 fn selects(matcher: &Matcher, name: &str, value: &str) -> bool {

@@ -7,8 +7,11 @@ use super::parse::{Argument, Node, Pipe};
 use super::value::Value;
 use crate::pipeline::LineLabels;
 
-/// How many nodes and commands one execution may follow.
-const STEPS_MAX: u32 = 200_000;
+/// How much one execution may do: bytes that are moved, and [`STEP`] for each node and command.
+const WORK_MAX: usize = 32 << 20;
+
+/// What a node or command costs.
+const STEP: usize = 64;
 
 /// How many bytes one execution may write, and one value may have.
 pub(super) const TEXT_MAX: usize = 1 << 20;
@@ -30,7 +33,7 @@ type Result<T = ()> = std::result::Result<T, String>;
 
 pub(super) fn execute(nodes: &[Node], context: &Context<'_>, out: &mut String) -> Result {
     let variables = vec![("$", Value::Labels)];
-    Run { context, out, variables, steps: 0 }.list(nodes, &Value::Labels).map(drop)
+    Run { context, out, variables, work: 0 }.list(nodes, &Value::Labels).map(drop)
 }
 
 /// How a list of nodes ended.
@@ -46,17 +49,22 @@ struct Run<'a, 'o> {
     out: &'o mut String,
     /// The latest last.
     variables: Vec<(&'a str, Value)>,
-    steps: u32,
+    work: usize,
 }
 
 impl<'a> Run<'a, '_> {
     fn step(&mut self) -> Result {
-        self.steps += 1;
-        if self.steps > STEPS_MAX {
-            return Err(format!("too much work: a template may take {STEPS_MAX} steps"));
-        }
+        self.charge(STEP)?;
         if self.out.len() > TEXT_MAX {
             return Err(format!("a template may not write more than {TEXT_MAX} bytes"));
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, work: usize) -> Result {
+        self.work = self.work.saturating_add(work);
+        if self.work > WORK_MAX {
+            return Err("too much work: the template does more than a line is worth".to_owned());
         }
         Ok(())
     }
@@ -107,7 +115,9 @@ impl<'a> Run<'a, '_> {
         let elements: &mut dyn Iterator<Item = (Value, Value)> = match &over {
             Value::Nil => &mut std::iter::empty(),
             Value::Int(count) => &mut (0..*count).map(|at| (Value::Int(at), Value::Int(at))),
-            Value::List(list) => &mut list.iter().enumerate().map(|(at, value)| (Value::Int(at as i64), value.clone())),
+            Value::List(list) => {
+                &mut list.iter().enumerate().map(|(at, value)| (Value::Int(at as i64), value.clone()))
+            }
             Value::Map(map) => &mut map.iter().map(|(key, value)| (text(key), value.clone())),
             Value::Labels => {
                 labels = self.context.labels.iter().collect();
@@ -118,7 +128,7 @@ impl<'a> Run<'a, '_> {
         };
         for (key, value) in elements {
             any = true;
-            self.step()?;
+            self.charge(STEP + value.weight())?;
             match pipe.variables.as_slice() {
                 [] => {}
                 [one] => self.set(one, value.clone(), pipe.assigns),
@@ -194,16 +204,26 @@ impl<'a> Run<'a, '_> {
                     arguments.push(self.argument(argument, dot)?);
                 }
                 arguments.extend(last);
-                self.follow(base, names, arguments)
+                self.follow(base, names, &arguments)
             }
             other => self.argument(other, dot),
         }
     }
 
-    fn call(&mut self, function: &Function, rest: &'a [Argument], last: Option<Value>, dot: &Value) -> Result<Value> {
+    fn call(
+        &mut self,
+        function: &Function,
+        rest: &'a [Argument],
+        last: Option<Value>,
+        dot: &Value,
+    ) -> Result<Value> {
         let count = rest.len() + usize::from(last.is_some());
         if count < function.least || count > function.most {
-            return Err(format!("wrong number of args for {}: want {}; got {count}", function.name, function.wants()));
+            return Err(format!(
+                "wrong number of args for {}: want {}; got {count}",
+                function.name,
+                function.wants()
+            ));
         }
         let mut arguments = Vec::with_capacity(count);
         for argument in rest {
@@ -221,24 +241,26 @@ impl<'a> Run<'a, '_> {
         arguments.extend(last);
         let value = (function.call)(&arguments, self.context)
             .map_err(|why| format!("error calling {}: {why}", function.name))?;
-        match &value {
-            Value::Text(text) if text.len() > TEXT_MAX => {
-                Err(format!("error calling {}: longer than {TEXT_MAX} bytes", function.name))
-            }
-            _ => Ok(value),
+        if value.weight() > 16 * TEXT_MAX {
+            return Err(format!("error calling {}: longer than {TEXT_MAX} bytes", function.name));
         }
+        self.charge(value.weight())?;
+        Ok(value)
     }
 
     fn argument(&mut self, argument: &'a Argument, dot: &Value) -> Result<Value> {
-        match argument {
-            Argument::Dot => Ok(dot.clone()),
-            Argument::Constant(value) => Ok(value.clone()),
-            Argument::Function(function) => self.call(function, &[], None, dot),
+        let value = match argument {
+            Argument::Dot => dot.clone(),
+            Argument::Constant(value) => value.clone(),
+            Argument::Function(function) => self.call(function, &[], None, dot)?,
             Argument::Field(_) | Argument::Variable(..) | Argument::Pipe(..) => {
                 let (base, names) = self.base(argument, dot)?;
-                self.follow(base, names, Vec::new())
+                self.charge(base.weight())?;
+                self.follow(base, names, &[])?
             }
-        }
+        };
+        self.charge(value.weight())?;
+        Ok(value)
     }
 
     /// What the fields of an argument are those of.
@@ -257,15 +279,15 @@ impl<'a> Run<'a, '_> {
         })
     }
 
-    fn follow(&self, base: Value, names: &[Box<str>], arguments: Vec<Value>) -> Result<Value> {
+    fn follow(&self, base: Value, names: &[Box<str>], arguments: &[Value]) -> Result<Value> {
         let mut value = base;
         for (at, name) in names.iter().enumerate() {
             let is_last = at + 1 == names.len();
             value = match value {
-                Value::Labels => Value::Text(self.context.labels.get(name).unwrap_or_default().to_owned()),
+                Value::Labels => Value::Text(self.context.labels.text_of(name).to_owned()),
                 Value::Map(mut map) => map.remove(&**name).unwrap_or(Value::Nil),
                 Value::Time(time) if is_last => {
-                    return functions::method(&time, name, &arguments);
+                    return functions::method(&time, name, arguments);
                 }
                 Value::Nil => return Err(format!("nil pointer evaluating interface {{}}.{name}")),
                 other => return Err(format!("can't evaluate field {name} in type {}", other.type_name())),

@@ -1,6 +1,7 @@
 //! The functions of templates: those of Go, those of Loki, and those of `sprig` that Loki lets through.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use super::execute::{Context, TEXT_MAX};
 use super::printf::printf;
@@ -180,6 +181,7 @@ pub(super) fn method(time: &Time, name: &str, arguments: &[Value]) -> Result {
     Ok(Value::Int(time.format(layout).parse().unwrap_or(0)))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what functions answer")]
 fn said(text: impl Into<String>) -> Result {
     Ok(Value::Text(text.into()))
 }
@@ -206,7 +208,8 @@ fn joined(arguments: &[Value]) -> String {
 fn print(arguments: &[Value]) -> Value {
     let mut out = String::new();
     for (at, value) in arguments.iter().enumerate() {
-        let apart = at > 0 && ![value, &arguments[at - 1]].into_iter().any(|one| matches!(one, Value::Text(_)));
+        let apart =
+            at > 0 && ![value, &arguments[at - 1]].into_iter().any(|one| matches!(one, Value::Text(_)));
         if apart {
             out.push(' ');
         }
@@ -337,7 +340,11 @@ fn title(text: &str) -> String {
     let mut before = ' ';
     for c in text.chars() {
         let within = before.is_alphanumeric() || before == '_' || before == '\'';
-        if within { out.push(c) } else { out.extend(c.to_uppercase()) }
+        if within {
+            out.push(c);
+        } else {
+            out.extend(c.to_uppercase());
+        }
         before = c;
     }
     out
@@ -391,6 +398,7 @@ fn divided(value: Option<i64>, by: &Value) -> Result {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what functions answer")]
 /// Calculates as if in decimal: to 15 digits, so that 0.1 and 0.2 make 0.3.
 fn decimal(arguments: &[Value], operate: fn(f64, f64) -> f64) -> Result {
     let mut values = arguments.iter().map(Value::to_float);
@@ -454,7 +462,7 @@ fn escape_url(text: &str) -> String {
         match byte {
             b' ' => out.push('+'),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
-            other => out.push_str(&format!("%{other:02X}")),
+            other => drop(write!(out, "%{other:02X}")),
         }
     }
     out
@@ -469,7 +477,9 @@ fn unescape_url(text: &str) -> Result<String> {
             b'+' => bytes.push(b' '),
             b'%' => {
                 let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-                let code = digits.filter(|digits| !digits.starts_with('+')).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                let code = digits
+                    .filter(|digits| !digits.starts_with('+'))
+                    .and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 bytes.push(code.ok_or_else(|| format!("invalid URL escape in {text:?}"))?);
                 rest = &after[2..];
             }
@@ -484,7 +494,8 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        let group =
+            chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let shown = digit <= chunk.len();
             out.push(if shown { BASE64[(group >> (18 - 6 * digit) & 63) as usize].into() } else { '=' });

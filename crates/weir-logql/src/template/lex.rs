@@ -106,13 +106,17 @@ pub(super) fn text_end(text: &str) -> Option<usize> {
 fn character(text: &str) -> Result<(Token, usize), String> {
     let inner = text.strip_prefix('\'').unwrap_or_default();
     let end = match inner.strip_prefix('\\') {
-        Some(escaped) => 1 + escaped.chars().next().map_or(0, char::len_utf8) + escaped.find('\'').unwrap_or(0).saturating_sub(1),
+        Some(escaped) => {
+            1 + escaped.chars().next().map_or(0, char::len_utf8)
+                + escaped.find('\'').unwrap_or(0).saturating_sub(1)
+        }
         None => inner.chars().next().map_or(0, char::len_utf8),
     };
     let unterminated = || "unterminated character constant".to_owned();
     let said = inner.get(..end).filter(|_| inner[end..].starts_with('\'')).ok_or_else(unterminated)?;
     let said = if said == "\\'" { "'" } else { said };
-    let said = unquote(&format!("\"{said}\"")).map_err(|_| format!("malformed character constant: '{said}'"))?;
+    let said =
+        unquote(&format!("\"{said}\"")).map_err(|_| format!("malformed character constant: '{said}'"))?;
     let mut characters = said.chars();
     match (characters.next(), characters.next()) {
         (Some(one), None) => Ok((Token::Int(u32::from(one).into()), end + 2)),

@@ -37,7 +37,7 @@ impl Template {
     /// A function that fails, or more work or text than is allowed; what was written until then stays.
     pub(crate) fn execute(&self, context: &Context<'_>, out: &mut String) -> Result<(), String> {
         if let Some(label) = self.only_field() {
-            out.push_str(context.labels.get(label).unwrap_or_default());
+            out.push_str(context.labels.text_of(label));
             return Ok(());
         }
         execute::execute(&self.nodes, context, out)
@@ -89,8 +89,16 @@ fn of_pipe<'a>(pipe: &'a Pipe, names: &mut Vec<&'a str>) {
 #[cfg(test)]
 pub(crate) fn render(template: &str, labels: &[(&str, &str)], line: &str) -> Result<String, String> {
     let mut found = LineLabels::default();
-    found.begin(&weir_signal::Labels::from_pairs(labels.iter().copied()).unwrap(), &weir_signal::Labels::empty());
-    let context = Context { labels: &found, line, time_ns: 1_675_000_000_123_456_789, now_ns: 1_700_000_000_000_000_000 };
+    found.begin(
+        &weir_signal::Labels::from_pairs(labels.iter().copied()).unwrap(),
+        &weir_signal::Labels::empty(),
+    );
+    let context = Context {
+        labels: &found,
+        line,
+        time_ns: 1_675_000_000_123_456_789,
+        now_ns: 1_700_000_000_000_000_000,
+    };
     let mut out = String::new();
     Template::parse(template)?.execute(&context, &mut out)?;
     Ok(out)
@@ -128,37 +136,91 @@ mod tests {
         check("{{ __line__ | upper }} {{ Trim __line__ \"et\" }}", "THE LINE he lin");
         check("{{ .name | lower | trunc 3 }}-{{ trunc -4 .name }}-{{ substr 0 2 .name }}", "ünï-name-Ün");
         check("{{ .n | printf \"%05s|%-4s|%q|%v\" \"x\" \"y\" \"z\" }}", "0000x|y   |\"z\"|12");
-        check("{{ printf \"%d %5.2f %x %t %c %U %%\" 42 3.14159 255 true 'é' 233 }}", "42  3.14 ff true é U+00E9 %");
+        check(
+            "{{ printf \"%d %5.2f %x %t %c %U %%\" 42 3.14159 255 true 'é' 233 }}",
+            "42  3.14 ff true é U+00E9 %",
+        );
         check("{{ printf \"%d %!\" .n }}", "%!d(string=12) %!(NOVERB)");
         check("{{ add .n 1 2 }} {{ sub 5 .n }} {{ mul 2 .n }} {{ div .n 5 }} {{ mod .n 5 }}", "15 -7 24 2 2");
-        check("{{ addf .f 0.1 0.2 }} {{ subf 1 .f }} {{ mulf 2 .f }} {{ divf 1 4 }} {{ maxf 1 .f }}", "2.8 -1.5 5 0.25 2.5");
-        check("{{ max 1 .n 3 }} {{ min 1 .n }} {{ ceil .f }} {{ floor .f }} {{ round 123.5555 3 }}", "12 1 3 2 123.556");
+        check(
+            "{{ addf .f 0.1 0.2 }} {{ subf 1 .f }} {{ mulf 2 .f }} {{ divf 1 4 }} {{ maxf 1 .f }}",
+            "2.8 -1.5 5 0.25 2.5",
+        );
+        check(
+            "{{ max 1 .n 3 }} {{ min 1 .n }} {{ ceil .f }} {{ floor .f }} {{ round 123.5555 3 }}",
+            "12 1 3 2 123.556",
+        );
         check("{{ int .f }} {{ int \"7\" }} {{ float64 .n }}", "0 7 12");
         check("{{ if eq .n \"12\" }}yes{{ else }}no{{ end }}", "yes");
         check("{{ if and (gt (int .n) 5) (ne .f \"\") }}{{ len .n }}{{ end }}", "2");
         check("{{ if .none }}a{{ else if not .n }}b{{ else }}c{{ end }}", "c");
-        check("{{ with .none }}{{ . }}{{ else }}none{{ end }}{{ with $x := .n }}{{ $x }}{{ . }}{{ end }}", "none1212");
-        check("{{ $j := fromJson .json }}{{ $j.a }} {{ $j.none }} {{ range $i, $e := $j.b }}{{ $i }}={{ $e }};{{ end }}", "true <no value> 0=1;1=map[c:x];");
-        check("{{ range fromJson .json }}[{{ . }}]{{ else }}none{{ end }}", "[true][[1 map[c:x]]][<no value>]");
-        check("{{ range $q := fromJson \"[1,2,3,4]\" }}{{ if eq (int $q) 2 }}{{ continue }}{{ end }}{{ if gt (int $q) 3 }}{{ break }}{{ end }}{{ $q }}{{ end }}", "13");
+        check(
+            "{{ with .none }}{{ . }}{{ else }}none{{ end }}{{ with $x := .n }}{{ $x }}{{ . }}{{ end }}",
+            "none1212",
+        );
+        check(
+            "{{ $j := fromJson .json }}{{ $j.a }} {{ $j.none }} {{ range $i, $e := $j.b }}{{ $i }}={{ $e }};{{ end }}",
+            "true <no value> 0=1;1=map[c:x];",
+        );
+        check(
+            "{{ range fromJson .json }}[{{ . }}]{{ else }}none{{ end }}",
+            "[true][[1 map[c:x]]][<no value>]",
+        );
+        check(
+            "{{ range $q := fromJson \"[1,2,3,4]\" }}{{ if eq (int $q) 2 }}{{ continue }}{{ end }}{{ if gt (int $q) 3 }}{{ break }}{{ end }}{{ $q }}{{ end }}",
+            "13",
+        );
         check("{{ range 3 }}{{ . }}{{ end }}", "012");
-        check("{{ index (fromJson .json).b 1 }} {{ index (fromJson .json) \"a\" }} {{ slice .n 1 }}", "map[c:x] true 2");
-        check("{{ default \"-\" .none }}{{ default \"-\" .n }} {{ .path | urlencode }} {{ urldecode \"a%20b+c\" }}", "-12 %2Fa%2Fb%3Fc%3Dd+e a b c");
+        check(
+            "{{ index (fromJson .json).b 1 }} {{ index (fromJson .json) \"a\" }} {{ slice .n 1 }}",
+            "map[c:x] true 2",
+        );
+        check(
+            "{{ default \"-\" .none }}{{ default \"-\" .n }} {{ .path | urlencode }} {{ urldecode \"a%20b+c\" }}",
+            "-12 %2Fa%2Fb%3Fc%3Dd+e a b c",
+        );
         check("{{ b64enc .n }} {{ b64dec \"MTI\" }} {{ title \"a bc\" }}", "MTI= 12 A Bc");
-        check("{{ alignLeft 4 .n }}|{{ alignRight 4 .n }}|{{ alignLeft 1 .n }}|{{ alignRight 1 .n }}", "12  |  12|1|2");
-        check("{{ regexReplaceAll \"(\\\\d)b\" \"a1b2\" \"${1}-\" }} {{ regexReplaceAllLiteral \"\\\\d\" \"a1\" \"$1\" }} {{ count \"a\" \"banana\" }}", "a1-2 a$1 3");
-        check("{{ replace \"a\" \"b\" \"aa\" }} {{ Replace \"aaa\" \"a\" \"b\" 2 }} {{ repeat 3 \"ab\" }}", "bb bba ababab");
-        check("{{ trim \" a \" }}{{ trimAll \"$\" \"$5$\" }}{{ trimSuffix \"-\" \"a-\" }}{{ trimPrefix \"-\" \"-a\" }}", "a5aa");
+        check(
+            "{{ alignLeft 4 .n }}|{{ alignRight 4 .n }}|{{ alignLeft 1 .n }}|{{ alignRight 1 .n }}",
+            "12  |  12|1|2",
+        );
+        check(
+            "{{ regexReplaceAll \"(\\\\d)b\" \"a1b2\" \"${1}-\" }} {{ regexReplaceAllLiteral \"\\\\d\" \"a1\" \"$1\" }} {{ count \"a\" \"banana\" }}",
+            "a1-2 a$1 3",
+        );
+        check(
+            "{{ replace \"a\" \"b\" \"aa\" }} {{ Replace \"aaa\" \"a\" \"b\" 2 }} {{ repeat 3 \"ab\" }}",
+            "bb bba ababab",
+        );
+        check(
+            "{{ trim \" a \" }}{{ trimAll \"$\" \"$5$\" }}{{ trimSuffix \"-\" \"a-\" }}{{ trimPrefix \"-\" \"-a\" }}",
+            "a5aa",
+        );
         check("{{ indent 2 \"a\\nb\" }}|{{ nindent 1 \"a\" }}", "  a\n  b|\n a");
-        check("{{ contains \"b\" \"abc\" }} {{ hasPrefix \"a\" \"abc\" }} {{ hasSuffix \"a\" \"abc\" }}", "true true false");
+        check(
+            "{{ contains \"b\" \"abc\" }} {{ hasPrefix \"a\" \"abc\" }} {{ hasSuffix \"a\" \"abc\" }}",
+            "true true false",
+        );
         check("{{ bytes .size }} {{ duration .took }} {{ duration_seconds .took }}", "2000 90 90");
         check("{{ __timestamp__ }}", "2023-01-29 13:46:40.123456789 +0000 UTC");
-        check("{{ __timestamp__ | date \"2006-01-02T15:04:05.000Z07:00\" }} {{ unixEpoch __timestamp__ }} {{ __timestamp__ | unixEpochMillis }}", "2023-01-29T13:46:40.123Z 1675000000 1675000000123");
+        check(
+            "{{ __timestamp__ | date \"2006-01-02T15:04:05.000Z07:00\" }} {{ unixEpoch __timestamp__ }} {{ __timestamp__ | unixEpochMillis }}",
+            "2023-01-29T13:46:40.123Z 1675000000 1675000000123",
+        );
         check("{{ .when | toDate \"2006-01-02T15:04:05Z07:00\" | unixEpochNanos }}", "1674997445500000000");
-        check("{{ toDateInZone \"2006-01-02\" \"+02:00\" \"2023-01-29\" | unixEpoch }} {{ unixToTime \"1675000000123\" | date \"Jan _2 03:04PM\" }}", "1674943200 Jan 29 01:46PM");
-        check("{{ now | unixEpoch }} {{ (now).Year }} {{ __timestamp__ | print }}", "1700000000 2023 2023-01-29 13:46:40.123456789 +0000 UTC");
+        check(
+            "{{ toDateInZone \"2006-01-02\" \"+02:00\" \"2023-01-29\" | unixEpoch }} {{ unixToTime \"1675000000123\" | date \"Jan _2 03:04PM\" }}",
+            "1674943200 Jan 29 01:46PM",
+        );
+        check(
+            "{{ now | unixEpoch }} {{ (now).Year }} {{ __timestamp__ | print }}",
+            "1700000000 2023 2023-01-29 13:46:40.123456789 +0000 UTC",
+        );
         check("{{ $a := 1 }}{{ if true }}{{ $a = 2 }}{{ end }}{{ $a }}", "2");
-        check("{{ \"quoted\" }} {{ `raw` }} {{ 1.5 }} {{ 1e3 }} {{ 0x1f }} {{ 'a' }} {{ nil | default \"x\" }}", "quoted raw 1.5 1000 31 97 x");
+        check(
+            "{{ \"quoted\" }} {{ `raw` }} {{ 1.5 }} {{ 1e3 }} {{ 0x1f }} {{ 'a' }} {{ nil | default \"x\" }}",
+            "quoted raw 1.5 1000 31 97 x",
+        );
         check("{{ print 1 2 \"a\" \"b\" 3 }} {{ println 1 \"a\" }}", "1 2ab3 1 a\n");
         check("{{ 1 | mulf 1e21 }} {{ divf 1 3 }}", "1e+21 0.333333333333333");
         assert!(failures.is_empty(), "{}", failures.join("\n"));

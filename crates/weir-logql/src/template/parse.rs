@@ -52,16 +52,17 @@ enum Piece<'a> {
 
 pub(super) fn parse(text: &str) -> Result<Vec<Node>> {
     let pieces = pieces(text)?;
-    let mut parser = Parser { pieces: pieces.into_iter(), variables: vec!["$".into()], line: 1, depth: 0, loops: 0 };
+    let mut parser =
+        Parser { pieces: pieces.into_iter(), variables: vec!["$".into()], line: 1, depth: 0, loops: 0 };
     let at_line = |line: usize, error: String| format!("template: line:{line}: {error}");
     let (nodes, end) = match parser.list() {
         Ok(list) => list,
         Err(error) => return Err(at_line(parser.line, error)),
     };
     match end {
-        End::Eof => Ok(nodes),
-        End::End => Err(at_line(parser.line, "unexpected {{end}}".to_owned())),
-        End::Else(_) => Err(at_line(parser.line, "unexpected {{else}}".to_owned())),
+        Stop::Eof => Ok(nodes),
+        Stop::End => Err(at_line(parser.line, "unexpected {{end}}".to_owned())),
+        Stop::Else(_) => Err(at_line(parser.line, "unexpected {{else}}".to_owned())),
     }
 }
 
@@ -78,9 +79,8 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>> {
             Some((before, inside)) => (before, Some(inside)),
             None => (rest, None),
         };
-        let trims_before = inside.is_some_and(|inside| {
-            inside.strip_prefix('-').is_some_and(|inside| inside.starts_with(SPACE))
-        });
+        let trims_before = inside
+            .is_some_and(|inside| inside.strip_prefix('-').is_some_and(|inside| inside.starts_with(SPACE)));
         let mut plain = before;
         if trim {
             plain = plain.trim_start_matches(SPACE);
@@ -142,7 +142,7 @@ fn action_end(text: &str) -> std::result::Result<usize, &'static str> {
 }
 
 /// What ends a list of nodes.
-enum End {
+enum Stop {
     Eof,
     End,
     /// With what stands behind it.
@@ -160,11 +160,11 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn list(&mut self) -> Result<(Vec<Node>, End)> {
+    fn list(&mut self) -> Result<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
         loop {
             let (action, line) = match self.pieces.next() {
-                None => return Ok((nodes, End::Eof)),
+                None => return Ok((nodes, Stop::Eof)),
                 Some(Piece::Text(text)) => {
                     nodes.push(Node::Text(text.into()));
                     continue;
@@ -180,13 +180,13 @@ impl Parser<'_> {
             match &*keyword {
                 "if" | "with" | "range" => {
                     tokens.remove(0);
-                    let block = self.block(&keyword, tokens)?;
+                    let block = self.block(&keyword, &tokens)?;
                     nodes.push(block);
                 }
-                "end" => return Ok((nodes, End::End)),
+                "end" => return Ok((nodes, Stop::End)),
                 "else" => {
                     tokens.remove(0);
-                    return Ok((nodes, End::Else(tokens)));
+                    return Ok((nodes, Stop::Else(tokens)));
                 }
                 "break" | "continue" if self.loops == 0 => {
                     return Err(format!("{{{{{keyword}}}}} outside {{{{range}}}}"));
@@ -194,10 +194,12 @@ impl Parser<'_> {
                 "break" => nodes.push(Node::Break),
                 "continue" => nodes.push(Node::Continue),
                 "define" | "template" | "block" => {
-                    return Err(format!("{{{{{keyword}}}}} is not supported: write the text where it is used"));
+                    return Err(format!(
+                        "{{{{{keyword}}}}} is not supported: write the text where it is used"
+                    ));
                 }
                 _ => {
-                    let pipe = self.pipe(tokens)?;
+                    let pipe = self.pipe(&tokens)?;
                     nodes.push(Node::Print(pipe));
                 }
             }
@@ -215,7 +217,7 @@ impl Parser<'_> {
     }
 
     /// A block with its condition and everything up to its end.
-    fn block(&mut self, keyword: &str, condition: Tokens) -> Result<Node> {
+    fn block(&mut self, keyword: &str, condition: &[(Token, bool)]) -> Result<Node> {
         let known = self.variables.len();
         let node = self.nested(|parser| {
             let pipe = parser.pipe(condition)?;
@@ -229,17 +231,17 @@ impl Parser<'_> {
             let (then, end) = list?;
             parser.variables.truncate(inner);
             let otherwise = match end {
-                End::Eof => return Err("unexpected EOF".to_owned()),
-                End::End => Vec::new(),
-                End::Else(mut rest) => match rest.first() {
+                Stop::Eof => return Err("unexpected EOF".to_owned()),
+                Stop::End => Vec::new(),
+                Stop::Else(mut rest) => match rest.first() {
                     None => match parser.list()? {
-                        (nodes, End::End) => nodes,
-                        (_, End::Eof) => return Err("unexpected EOF".to_owned()),
-                        (_, End::Else(_)) => return Err("expected end; found {{else}}".to_owned()),
+                        (nodes, Stop::End) => nodes,
+                        (_, Stop::Eof) => return Err("unexpected EOF".to_owned()),
+                        (_, Stop::Else(_)) => return Err("expected end; found {{else}}".to_owned()),
                     },
                     Some((Token::Word(word), _)) if &**word == keyword && keyword != "range" => {
                         rest.remove(0);
-                        vec![parser.block(keyword, rest)?]
+                        vec![parser.block(keyword, &rest)?]
                     }
                     Some(_) => return Err("unexpected words in else".to_owned()),
                 },
@@ -255,7 +257,7 @@ impl Parser<'_> {
     }
 
     /// A pipeline with the variables that it sets.
-    fn pipe(&mut self, tokens: Tokens) -> Result<Pipe> {
+    fn pipe(&mut self, tokens: &[(Token, bool)]) -> Result<Pipe> {
         let mut names = Vec::new();
         let mut at = 0;
         let mut assigns = false;
@@ -359,10 +361,10 @@ impl Parser<'_> {
 fn finish(command: Vec<Argument>, takes_more: bool) -> Result<Vec<Argument>> {
     match command.first() {
         None => Err("missing value for command".to_owned()),
-        Some(Argument::Function(_) | Argument::Field(_) | Argument::Variable(..) | Argument::Pipe(..)) => Ok(command),
-        Some(_) if command.len() > 1 || takes_more => {
-            Err("non executable command in pipeline".to_owned())
+        Some(Argument::Function(_) | Argument::Field(_) | Argument::Variable(..) | Argument::Pipe(..)) => {
+            Ok(command)
         }
+        Some(_) if command.len() > 1 || takes_more => Err("non executable command in pipeline".to_owned()),
         Some(_) => Ok(command),
     }
 }

@@ -1,5 +1,7 @@
 //! Go's `fmt.Sprintf`, as far as the values of templates go.
 
+use std::fmt::Write as _;
+
 use super::execute::TEXT_MAX;
 use super::value::{Value, shortest};
 use crate::quote::quote;
@@ -68,7 +70,7 @@ pub(super) fn printf(format: &str, arguments: &[Value]) -> Result<String, String
                 extra = false;
             }
             verb => match arguments.next() {
-                None => out.push_str(&format!("%!{verb}(MISSING)")),
+                None => drop(write!(out, "%!{verb}(MISSING)")),
                 Some(value) => out.push_str(&one(value, verb, flags)),
             },
         }
@@ -79,7 +81,7 @@ pub(super) fn printf(format: &str, arguments: &[Value]) -> Result<String, String
     out.push_str(rest);
     let left: Vec<_> = arguments.map(|value| format!("{}={value}", value.type_name())).collect();
     if extra && !left.is_empty() {
-        out.push_str(&format!("%!(EXTRA {})", left.join(", ")));
+        let _ = write!(out, "%!(EXTRA {})", left.join(", "));
     }
     Ok(out)
 }
@@ -89,7 +91,10 @@ fn one(value: &Value, verb: char, flags: Flags) -> String {
         (Value::Text(text), 's' | 'v') => pad(cut(text, flags), flags),
         (Value::Text(text), 'q') => pad(&quote(cut(text, flags)), flags),
         (Value::Text(text), 'x' | 'X') => {
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let mut hex = String::new();
+            for byte in text.bytes() {
+                let _ = write!(hex, "{byte:02x}");
+            }
             pad(&cased(hex, verb), flags)
         }
         (Value::Int(value), 'd' | 'v') => whole(*value, &value.unsigned_abs().to_string(), flags),
@@ -100,7 +105,8 @@ fn one(value: &Value, verb: char, flags: Flags) -> String {
         (Value::Int(value), 'o') => whole(*value, &format!("{:o}", value.unsigned_abs()), flags),
         (Value::Int(value), 'b') => whole(*value, &format!("{:b}", value.unsigned_abs()), flags),
         (Value::Int(value), 'c' | 'q' | 'U') => {
-            let c = u32::try_from(*value).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+            let c =
+                u32::try_from(*value).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
             pad(
                 &match verb {
                     'c' => c.to_string(),
@@ -116,17 +122,22 @@ fn one(value: &Value, verb: char, flags: Flags) -> String {
         (Value::Float(value), 'e' | 'E') => {
             let text = format!("{:.*e}", flags.precision.unwrap_or(6), value.abs());
             let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            let (sign, exponent) =
+                exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
             real(*value, &cased(format!("{digits}e{sign}{exponent:0>2}"), verb), flags)
         }
         (Value::Float(value), 'g' | 'G' | 'v') => {
-            let digits = flags.precision.map_or_else(|| shortest(value.abs()), |precision| general(value.abs(), precision));
+            let digits = flags
+                .precision
+                .map_or_else(|| shortest(value.abs()), |precision| general(value.abs(), precision));
             real(*value, &digits, flags)
         }
         (Value::Bool(value), 't' | 'v') => pad(&value.to_string(), flags),
         (Value::Nil, 'v') => pad("<nil>", flags),
         (Value::Nil, verb) => format!("%!{verb}(<nil>)"),
-        (Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Labels, 'v' | 's') => pad(&value.to_string(), flags),
+        (Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Labels, 'v' | 's') => {
+            pad(&value.to_string(), flags)
+        }
         (_, 'T') => pad(value.type_name(), flags),
         _ => format!("%!{verb}({}={value})", value.type_name()),
     }
@@ -138,7 +149,8 @@ fn general(value: f64, precision: usize) -> String {
     let exponent: i32 = text.split_once('e').and_then(|split| split.1.parse().ok()).unwrap_or(0);
     if exponent < -4 || exponent >= precision.max(1) as i32 {
         let (digits, _) = text.split_once('e').unwrap_or((&text, ""));
-        let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+        let digits =
+            if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
         return format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
     }
     text.parse::<f64>().map_or(text, |value| value.to_string())
@@ -163,7 +175,8 @@ fn sign(negative: bool, flags: Flags) -> &'static str {
 }
 
 fn whole(value: i64, digits: &str, flags: Flags) -> String {
-    let digits = flags.precision.map_or_else(|| digits.to_owned(), |precision| format!("{digits:0>precision$}"));
+    let digits =
+        flags.precision.map_or_else(|| digits.to_owned(), |precision| format!("{digits:0>precision$}"));
     signed(sign(value < 0, flags), &digits, flags, flags.precision.is_none())
 }
 

@@ -9,7 +9,17 @@ const SECONDS_TO_YEAR_1: i64 = -62_135_596_800;
 const DAY: i64 = 86_400;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -34,7 +44,11 @@ impl Default for Time {
 
 impl Time {
     pub(super) fn from_nanos(nanos: i64) -> Self {
-        Self { seconds: nanos.div_euclid(1_000_000_000), nanos: nanos.rem_euclid(1_000_000_000) as u32, zone: 0 }
+        Self {
+            seconds: nanos.div_euclid(1_000_000_000),
+            nanos: nanos.rem_euclid(1_000_000_000) as u32,
+            zone: 0,
+        }
     }
 
     /// Seconds since 1970.
@@ -67,7 +81,7 @@ impl Time {
         while let Some((plain, part, after)) = next(rest) {
             out.push_str(plain);
             rest = after;
-            out.push_str(&match part {
+            let shown = match part {
                 Part::Year => format!("{year:04}"),
                 Part::YearShort => format!("{:02}", year.rem_euclid(100)),
                 Part::MonthName => month_name.to_owned(),
@@ -100,7 +114,8 @@ impl Time {
                     let shown = if trims { shown.trim_end_matches('0') } else { shown };
                     if shown.is_empty() { String::new() } else { format!("{sign}{shown}") }
                 }
-            });
+            };
+            out.push_str(&shown);
         }
         out + rest
     }
@@ -150,9 +165,17 @@ enum Part {
     HalfLower,
     ZoneName,
     /// Whether UTC is `Z`, what stands between hours and minutes, how many of hours, minutes and seconds.
-    Zone { z: bool, colon: &'static str, parts: u8 },
+    Zone {
+        z: bool,
+        colon: &'static str,
+        parts: u8,
+    },
     /// A sign, and at most nine digits; whether the zeros at the end go.
-    Fraction { sign: char, digits: usize, trims: bool },
+    Fraction {
+        sign: char,
+        digits: usize,
+        trims: bool,
+    },
 }
 
 /// Parts by how they are written, longer ones first where one is the beginning of another.
@@ -262,14 +285,14 @@ pub(super) fn parse(layout: &str, text: &str, zone: i32) -> Option<Time> {
             Part::Day | Part::DaySpace => day = Some(number(&mut rest, 1, 2)?),
             Part::DayZero => day = Some(number(&mut rest, 2, 2)?),
             Part::YearDaySpace | Part::YearDayZero => year_day = Some(number(&mut rest, 1, 3)?),
-            Part::Hour | Part::Hour12Zero => hour = number(&mut rest, 1, 2)?,
-            Part::Hour12 => hour = number(&mut rest, 1, 2)?,
+            Part::Hour | Part::Hour12 | Part::Hour12Zero => hour = number(&mut rest, 1, 2)?,
             Part::Minute => minute = number(&mut rest, 1, 2)?,
             Part::MinuteZero => minute = number(&mut rest, 2, 2)?,
             Part::Second | Part::SecondZero => {
                 second = number(&mut rest, 1, 2)?;
                 // A fraction may follow that the layout does not have.
-                let follows = rest.starts_with(['.', ',']) && rest[1..].starts_with(|c: char| c.is_ascii_digit());
+                let follows =
+                    rest.starts_with(['.', ',']) && rest[1..].starts_with(|c: char| c.is_ascii_digit());
                 let expected = next(layout).is_some_and(|(plain, part, _)| {
                     plain.is_empty() && matches!(part, Part::Fraction { .. })
                 });

@@ -27,10 +27,9 @@ const DEPTH_MAX: usize = 64;
 impl Value {
     /// The value of a text in JSON.
     pub(super) fn from_json(text: &str) -> Result<Self, String> {
-        let (raw, end) = match json::value(text, 0) {
-            Ok(found) => found,
+        let Ok((raw, end)) = json::value(text, 0) else {
             // A number may end with the text.
-            Err(_) => return text.trim().parse().map(Self::Float).map_err(|_| "invalid JSON".to_owned()),
+            return text.trim().parse().map(Self::Float).map_err(|_| "invalid JSON".to_owned());
         };
         if !text[end..].trim().is_empty() {
             return Err("invalid character after top-level value".to_owned());
@@ -48,7 +47,9 @@ impl Value {
             Kind::Number => {
                 Self::Float(raw.text.parse().map_err(|_| format!("invalid number {}", raw.text))?)
             }
-            Kind::String => Self::Text(json::unescape(raw.text).ok_or("invalid escape in string")?.into_owned()),
+            Kind::String => {
+                Self::Text(json::unescape(raw.text).ok_or("invalid escape in string")?.into_owned())
+            }
             Kind::Array => {
                 let mut list = Vec::new();
                 let mut inner = Ok(());
@@ -62,12 +63,23 @@ impl Value {
                 let mut map = BTreeMap::new();
                 let mut inner = Ok(());
                 json::members(raw.text, |key, value| {
-                    inner = Self::from_raw(value, depth + 1).map(|value| drop(map.insert(key.to_owned(), value)));
+                    inner =
+                        Self::from_raw(value, depth + 1).map(|value| drop(map.insert(key.to_owned(), value)));
                     Ok(inner.is_ok())
                 })?;
                 inner.map(|()| Self::Map(map))?
             }
         })
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(list) => list.iter().map(|value| 32 + value.weight()).sum(),
+            Self::Map(map) => map.iter().map(|(key, value)| 64 + key.len() + value.weight()).sum(),
+            _ => 8,
+        }
     }
 
     /// Whether it is neither zero nor empty.

@@ -15,14 +15,15 @@
 //!   expect fail msg: unexpected )
 //! ```
 //!
-//! Times are those since 1970. A line in double quotes has escapes, one in backticks has none. `_` is a step without a
+//! `load trainticket` loads a minute of real logs. Times are those since 1970. A line in double quotes has escapes, one in backticks has none. `_` is a step without a
 //! value, `2x3` is `2 2 2 2`. Lines are answered oldest first. The form is that of Loki's own scripts, which a folder in
 //! `WEIR_LOGQLTEST` may hold.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod run;
 mod script;
+mod trainticket;
 
 use std::path::Path;
 
@@ -52,13 +53,23 @@ fn our_scripts() {
     assert!(failures.is_empty(), "{} of {count} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// What Loki's scripts have otherwise, by what the query contains.
+const KNOWN: &[(&str, &str)] = &[
+    ("group_left sum by (app,pool)", "the same error in PromQL's words"),
+    ("group_right sum by (app,machine)", "the same error in PromQL's words"),
+    (">= bool ignoring (machine)", "the same error in PromQL's words"),
+    ("count_over_time({app=\"m\"} | name", "a label with an empty value is one that is not there"),
+    ("(?P<x>.)(?P<x>.)", "the same error in the words of the `regex` crate"),
+];
+
 #[test]
 fn scripts_of_loki() {
     let Some(folder) = std::env::var_os("WEIR_LOGQLTEST") else {
         println!("not run: WEIR_LOGQLTEST does not name a folder of Loki's scripts");
         return;
     };
-    let (count, failures) = run_all(Path::new(&folder), "logqltest");
+    let (count, mut failures) = run_all(Path::new(&folder), "logqltest");
     println!("{} of {count} pass", count - failures.len());
+    failures.retain(|failure| !KNOWN.iter().any(|(text, _)| failure.lines().next().unwrap().contains(text)));
     assert!(failures.is_empty(), "{} of {count} failed:\n{}", failures.len(), failures.join("\n"));
 }

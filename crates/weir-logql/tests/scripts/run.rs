@@ -8,6 +8,7 @@ use weir_promql::parse_labels;
 use weir_signal::{Direction, Labels, Limits, Scope, Tenant};
 
 use crate::script::{Command, Eval, Script, Times, duration, quoted};
+use crate::trainticket;
 
 /// How many queries were asked, and which answers were others.
 pub(crate) fn run(script: &Script) -> (usize, Vec<String>) {
@@ -16,6 +17,11 @@ pub(crate) fn run(script: &Script) -> (usize, Vec<String>) {
     for command in &script.commands {
         match command {
             Command::Clear => logs = MemoryLogs::new(),
+            // Without the data, what is asked of it cannot be answered.
+            Command::LoadTrainTicket => match trainticket::load() {
+                Some(loaded) => logs = loaded,
+                None => return (count, failures),
+            },
             Command::Load { stream, time_ns, line, metadata } => logs.push(stream, *time_ns, line, metadata),
             Command::Eval(eval) => {
                 count += 1;
@@ -52,15 +58,32 @@ fn check(eval: &Eval, logs: &MemoryLogs) -> Result<(), String> {
         wanted.sort();
     }
     let same = found.len() == wanted.len() && found.iter().zip(&wanted).all(|(a, b)| is_same(a, b));
-    if same { Ok(()) } else { Err(format!("answers\n      {}\n    instead of\n      {}", found.join("\n      "), wanted.join("\n      "))) }
+    if same {
+        Ok(())
+    } else {
+        Err(format!(
+            "answers\n      {}\n    instead of\n      {}",
+            found.join("\n      "),
+            wanted.join("\n      ")
+        ))
+    }
 }
 
 /// Whether two lines are the same, numbers to twelve digits.
 fn is_same(a: &str, b: &str) -> bool {
-    let split = |text: &str| text.rfind('}').map_or((String::new(), text.to_owned()), |at| (text[..=at].to_owned(), text[at + 1..].to_owned()));
+    let split = |text: &str| {
+        text.rfind('}').map_or((String::new(), text.to_owned()), |at| {
+            (text[..=at].to_owned(), text[at + 1..].to_owned())
+        })
+    };
     let ((a_labels, a), (b_labels, b)) = (split(a), split(b));
     let close = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(a), Ok(b)) => a.to_bits() == b.to_bits() || a == b || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()) || (a.is_nan() && b.is_nan()),
+        (Ok(a), Ok(b)) => {
+            a.to_bits() == b.to_bits()
+                || (a.is_infinite() && a.to_string() == b.to_string())
+                || (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+                || (a.is_nan() && b.is_nan())
+        }
         _ => a == b,
     };
     let (a, b): (Vec<&str>, Vec<&str>) = (a.split_whitespace().collect(), b.split_whitespace().collect());
@@ -84,7 +107,8 @@ fn expected(line: &str, times: &Times) -> Result<String, String> {
         match word.split_once('x').filter(|_| !word.starts_with("0x")) {
             None => points.push(word.to_owned()),
             Some((value, times)) => {
-                let sign = value.char_indices().skip(1).find(|&(_, c)| c == '+' || c == '-').map(|(at, _)| at);
+                let sign =
+                    value.char_indices().skip(1).find(|&(_, c)| c == '+' || c == '-').map(|(at, _)| at);
                 let (base, step) = value.split_at(sign.unwrap_or(value.len()));
                 let step: f64 = if step.is_empty() { 0.0 } else { step.parse().map_err(|_| "no step")? };
                 for i in 0..=times.parse::<u32>().map_err(|_| "no count")? {
@@ -126,12 +150,17 @@ fn answer(eval: &Eval, logs: &MemoryLogs) -> Result<Vec<String>, String> {
     let ms = |nanos: i64| nanos / 1_000_000;
     let query = match (expr, &eval.times) {
         (Expr::Logs(logs_expr), &Times::Logs { from_ns, to_ns }) => {
-            let query =
-                LogQuery { direction: Direction::Forward, ..LogQuery::newest(logs_expr, from_ns, to_ns, 1000) };
+            let query = LogQuery {
+                direction: Direction::Forward,
+                ..LogQuery::newest(logs_expr, from_ns, to_ns, 1000)
+            };
             let streams = run_logs(&query, logs, &scope).map_err(|error| error.to_string())?;
             let lines = streams.iter().flat_map(|stream| {
                 let labels = show(&stream.labels);
-                stream.entries.iter().map(move |entry| format!("{labels} @ {} {:?}", entry.time_ns, entry.line))
+                stream
+                    .entries
+                    .iter()
+                    .map(move |entry| format!("{labels} @ {} {:?}", entry.time_ns, entry.line))
             });
             return Ok(lines.collect());
         }

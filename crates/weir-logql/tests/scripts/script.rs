@@ -10,7 +10,14 @@ pub(crate) struct Script {
 
 pub(crate) enum Command {
     Clear,
-    Load { stream: Labels, time_ns: i64, line: String, metadata: Labels },
+    /// Lines of TrainTicket.
+    LoadTrainTicket,
+    Load {
+        stream: Labels,
+        time_ns: i64,
+        line: String,
+        metadata: Labels,
+    },
     Eval(Eval),
 }
 
@@ -51,6 +58,7 @@ impl Script {
                 }
                 match words.split_once(' ').unwrap_or((words, "")) {
                     ("clear", _) => commands.push(Command::Clear),
+                    ("load", "trainticket") => commands.push(Command::LoadTrainTicket),
                     ("load", _) => {}
                     ("eval", rest) => commands.push(Command::Eval(eval(rest, number + 1)?)),
                     _ => return Err(format!("unknown command {words}")),
@@ -101,7 +109,11 @@ fn eval(rest: &str, number: usize) -> Result<Eval, String> {
     let mut word = |expected: &str| {
         let (word, after) = rest.trim_start().split_once(' ').ok_or("too short")?;
         rest = after;
-        if expected.is_empty() || word == expected { Ok(word.to_owned()) } else { Err(format!("no `{expected}`")) }
+        if expected.is_empty() || word == expected {
+            Ok(word.to_owned())
+        } else {
+            Err(format!("no `{expected}`"))
+        }
     };
     let times = match &*word("")? {
         "instant" => {

@@ -59,7 +59,17 @@ impl Engine {
         };
         let metric_options = receive::otlp::metric_options(&settings);
         let (deltas, started_ms) = (Mutex::default(), now_ms());
-        Arc::new(Self { store, settings, guard, places, intake, metric_options, deltas, targets: Board::default(), started_ms })
+        Arc::new(Self {
+            store,
+            settings,
+            guard,
+            places,
+            intake,
+            metric_options,
+            deltas,
+            targets: Board::default(),
+            started_ms,
+        })
     }
 
     /// Where everything is kept.

@@ -19,6 +19,7 @@
 //!
 //! Deliberately unknown here: how bytes are laid out on disk, what the gateway does, how configuration is written.
 
+pub mod ask;
 mod caller;
 mod engine;
 mod http;

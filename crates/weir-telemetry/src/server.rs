@@ -18,8 +18,8 @@ use weir_store::Store;
 use crate::caller::{Guard, GuardError};
 use crate::engine::Engine;
 use crate::http::{self, Door};
-use crate::{own, receive, scrape};
 use crate::tls::{self, TlsError};
+use crate::{own, receive, scrape};
 
 /// How long requests that are under way may go on once it stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -67,7 +67,10 @@ impl Server {
         let udp = match settings.jaeger_udp {
             None => None,
             Some(address) => Some(UdpSocket::bind(address).await.map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{address} cannot be bound for Jaeger's UDP: {error}"))
+                std::io::Error::new(
+                    error.kind(),
+                    format!("{address} cannot be bound for Jaeger's UDP: {error}"),
+                )
             })?),
         };
         let (stop, stopped) = watch::channel(false);

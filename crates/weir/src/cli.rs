@@ -7,7 +7,9 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_emit::logging::Filter;
 
-use crate::commands::{check, completions, gateway, init, man, routes, store, up, version};
+use crate::commands::{
+    check, completions, gateway, init, logs, man, query, routes, store, trace, traces, up, version,
+};
 use crate::stages;
 
 const ABOUT: &str =
@@ -22,6 +24,8 @@ Examples:
   weir gateway -c weir.yaml            serve it; changes of the file go live by themselves
   weir routes weir.yaml --request 'GET https://api.example.com/orders/7'
                                        say which route that takes, and why not another one
+  weir query 'rate(weir_requests_total[5m])' --from -1h
+                                       metrics; also `weir logs`, `weir trace`, `weir traces`
 
 The configuration is the first of: --config, $WEIR_CONFIG, ./weir.yaml (not as root),
 $XDG_CONFIG_HOME/weir/weir.yaml, $HOME/.weir.yaml, /etc/weir/weir.yaml.
@@ -99,6 +103,10 @@ enum Command {
     Check(check::Check),
     Init(init::Init),
     Routes(routes::Routes),
+    Query(query::Query),
+    Logs(logs::Logs),
+    Trace(trace::Trace),
+    Traces(traces::Traces),
     Store(store::Store),
     Version(version::Version),
     Completions(completions::Completions),
@@ -122,6 +130,10 @@ pub(crate) fn run(started: Instant) -> ExitCode {
         Command::Check(command) => stages::run(command, &global, started),
         Command::Init(command) => stages::run(command, &global, started),
         Command::Routes(command) => stages::run(command, &global, started),
+        Command::Query(command) => stages::run(command, &global, started),
+        Command::Logs(command) => stages::run(command, &global, started),
+        Command::Trace(command) => stages::run(command, &global, started),
+        Command::Traces(command) => stages::run(command, &global, started),
         Command::Store(store) => match store.command {
             store::StoreCommand::Serve(command) => stages::run(command, &global, started),
         },

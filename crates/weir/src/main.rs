@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! cli (what was written) ─► settings (what is meant) ─► stages ─► commands/*
-//!                                                                   └─ gateway, up ─► serve/*
+//!                                                                   ├─ gateway, up ─► serve/*
+//!                                                                   └─ query, logs, trace, traces ─► ask/*
 //! ```
 
 mod allocator;
+mod ask;
 mod build;
 mod cli;
 mod commands;

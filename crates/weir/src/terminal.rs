@@ -22,8 +22,16 @@ impl Paint {
     pub(crate) fn green(self, text: &str) -> String {
         self.code("32", text)
     }
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.code("33", text)
+    }
     pub(crate) fn cyan(self, text: &str) -> String {
         self.code("36", text)
+    }
+    /// One of a few colours, so that what belongs together is seen.
+    pub(crate) fn hue(self, number: usize, text: &str) -> String {
+        const HUES: [&str; 5] = ["36", "32", "34", "35", "33"];
+        self.code(HUES[number % HUES.len()], text)
     }
 
     fn code(self, code: &str, text: &str) -> String {
@@ -56,9 +64,26 @@ pub(crate) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// How many columns standard output has; a hundred where it is no terminal.
+pub(crate) fn width() -> usize {
+    const ELSEWHERE: usize = 100;
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => ELSEWHERE,
+    }
+}
+
 /// Text without what could move a terminal's cursor, for words that come from outside.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Text of no more characters than `max`: what is left out at its end is a `…`.
+pub(crate) fn shortened(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// A table: columns are as wide as their widest cell, two spaces apart; the last one runs free. `paint` colours a cell
@@ -68,8 +93,7 @@ pub(crate) fn table<const N: usize>(
     indent: &str,
     paint: impl Fn(usize, &str) -> String,
 ) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(|column| widest(rows, column));
     let mut text = String::new();
     for row in rows {
         let mut line = String::from(indent);
@@ -85,6 +109,30 @@ pub(crate) fn table<const N: usize>(
         text.push('\n');
     }
     text
+}
+
+/// A table whose first row says what the columns are.
+pub(crate) fn headed<const N: usize>(
+    rows: &[[String; N]],
+    paint: Paint,
+    painted: impl Fn(usize, &str) -> String,
+) -> String {
+    let plain = table(rows, "", |_, cell| cell.to_owned());
+    let body = table(rows, "", painted);
+    let (head, rest) =
+        (plain.lines().next().unwrap_or(""), body.split_once('\n').map_or("", |(_, rest)| rest));
+    format!("{}\n{rest}", paint.dim(head))
+}
+
+/// The characters of a column's widest cell.
+pub(crate) fn widest<const N: usize>(rows: &[[String; N]], column: usize) -> usize {
+    rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+}
+
+/// Lets a column's cells line up at their ends, as numbers have to.
+pub(crate) fn align_right<const N: usize>(rows: &mut [[String; N]], column: usize) {
+    let width = widest(rows, column);
+    rows.iter_mut().for_each(|row| row[column] = format!("{:>width$}", row[column]));
 }
 
 /// `1 route`, `2 routes`.

@@ -78,7 +78,15 @@ pub(crate) async fn door(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                connections.spawn(connection(kind, engine.clone(), stream, peer, tls.clone(), place, stop.clone()));
+                connections.spawn(connection(
+                    kind,
+                    engine.clone(),
+                    stream,
+                    peer,
+                    tls.clone(),
+                    place,
+                    stop.clone(),
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "the store's door cannot accept a connection");

@@ -21,7 +21,8 @@ use stream::Streams;
 /// Turns records into lines and spans until the gateway has ended. `logs` says whether lines are kept.
 pub(crate) fn follow(store: Store, mut reader: TrailReader, logs: bool) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("weir-own".into()).spawn(move || {
-        let mut keeper = Keeper { store, logs, spans: Spans::default(), streams: Streams::default(), line: Vec::new() };
+        let mut keeper =
+            Keeper { store, logs, spans: Spans::default(), streams: Streams::default(), line: Vec::new() };
         while keeper.batch(&mut reader) {}
     })
 }

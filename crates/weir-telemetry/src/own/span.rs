@@ -67,7 +67,11 @@ impl Spans {
         }
         let start_ns = record.at.0 as i64;
         let event = |name: &str, after_ns: Option<u64>| {
-            after_ns.map(|ns| SpanEvent { time_ns: start_ns + ns as i64, name: name.into(), ..SpanEvent::default() })
+            after_ns.map(|ns| SpanEvent {
+                time_ns: start_ns + ns as i64,
+                name: name.into(),
+                ..SpanEvent::default()
+            })
         };
         // A server's span is an error where the fault is its own (5xx), not where the client's is (4xx).
         let failed = record.status >= 500 || record.status == 0;

@@ -39,7 +39,9 @@ pub(crate) async fn answer(
     let method = match request.uri().path() {
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Some(Method::Otlp(Signal::Traces)),
         "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Some(Method::Otlp(Signal::Logs)),
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Some(Method::Otlp(Signal::Metrics)),
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => {
+            Some(Method::Otlp(Signal::Metrics))
+        }
         "/jaeger.api_v2.CollectorService/PostSpans" => Some(Method::PostSpans),
         _ => None,
     };
@@ -84,9 +86,9 @@ impl UnaryService<Bytes> for Call {
         Box::pin(async move {
             let payload = request.into_inner();
             let answer = match method {
-                Method::Otlp(signal) => {
-                    otlp::take_plain(&engine, &caller, signal, payload).await.map(|accepted| accepted.response())
-                }
+                Method::Otlp(signal) => otlp::take_plain(&engine, &caller, signal, payload)
+                    .await
+                    .map(|accepted| accepted.response()),
                 // Its response is empty; what was refused is counted.
                 Method::PostSpans => {
                     let decoded = take(&engine, payload.len(), move |engine| {

@@ -83,7 +83,12 @@ pub(super) async fn take_plain(
     take(engine, payload.len(), move |engine| decode(engine, &caller, request, &payload)).await
 }
 
-fn decode(engine: &Engine, caller: &Caller, request: Request, payload: &[u8]) -> Result<Taken<Accepted>, Refusal> {
+fn decode(
+    engine: &Engine,
+    caller: &Caller,
+    request: Request,
+    payload: &[u8],
+) -> Result<Taken<Accepted>, Refusal> {
     let limits = engine.intake_limits();
     let tenant = &caller.tenant;
     let store = engine.store();

@@ -39,7 +39,13 @@ pub(crate) enum Form {
 }
 
 /// Takes a payload over HTTP. Both protocols answer 202 without a body.
-pub(super) async fn answer(engine: &Arc<Engine>, caller: &Caller, form: Form, parts: &Parts, body: Bytes) -> Answer {
+pub(super) async fn answer(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    form: Form,
+    parts: &Parts,
+    body: Bytes,
+) -> Answer {
     let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let kind = header(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     let form = match (form, kind) {

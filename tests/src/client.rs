@@ -19,11 +19,16 @@ impl Client {
     /// Connects.
     #[track_caller]
     pub fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("a port that answers");
+        Self::try_connect(port).expect("a port that answers")
+    }
+
+    /// Connects, where somebody listens.
+    pub fn try_connect(port: u16) -> Option<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_nodelay(true).expect("an open socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("an open socket");
         stream.set_write_timeout(Some(PATIENCE)).expect("an open socket");
-        Self { reader: Reader::new(stream) }
+        Some(Self { reader: Reader::new(stream) })
     }
 
     /// The socket.

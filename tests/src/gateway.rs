@@ -1,5 +1,6 @@
 //! The program under test: `weir gateway --config FILE`.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub struct Setup {
     access_log: String,
     text: String,
     files: Vec<(String, Vec<u8>)>,
+    through: Vec<String>,
 }
 
 /// A running Weir; killed when dropped.
@@ -46,6 +48,7 @@ impl Setup {
             access_log: "{ format: json }".into(),
             text: text.into(),
             files: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -85,6 +88,12 @@ impl Setup {
         self
     }
 
+    /// Another program that starts it, which is given the command at its end.
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// The whole text.
     pub fn render(&self, port: u16, admin: u16) -> String {
         let Self { workers, listener, access_log, text, .. } = self;
@@ -112,7 +121,10 @@ impl Setup {
         let config = dir.path().join("weir.yaml");
         fs::write(&config, self.render(port, admin)).expect("a folder of our own");
         let log = |name: &str| File::create(dir.path().join(name)).expect("a folder of our own");
-        let child = Command::new(binary())
+        let mut words: Vec<_> = self.through.iter().map(OsString::from).collect();
+        words.push(binary().into());
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .args(["gateway", "--config"])
             .arg(&config)
             .current_dir(dir.path())

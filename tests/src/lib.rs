@@ -12,12 +12,14 @@ pub mod load;
 pub mod origin;
 pub mod peers;
 pub mod ports;
+pub mod store;
 pub mod wire;
 
 pub use client::{Client, get};
 pub use gateway::{Setup, Weir};
 pub use origin::{Origin, Served};
 pub use ports::free_port;
+pub use store::Store;
 pub use wire::{Fault, Message};
 
 use std::time::{Duration, Instant};

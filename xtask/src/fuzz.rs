@@ -5,7 +5,22 @@ use anyhow::{Result, bail};
 use crate::workspace::{self, cargo};
 
 /// One for each folder of seeds.
-pub const TARGETS: &[&str] = &["head", "chunk", "config", "router"];
+pub const TARGETS: &[&str] = &[
+    "head",
+    "chunk",
+    "config",
+    "router",
+    "exposition",
+    "remote_write",
+    "loki_push",
+    "otlp",
+    "promql",
+    "logql",
+    "values",
+    "series_segment",
+    "log_segment",
+    "span_segment",
+];
 
 /// How long, and which.
 #[derive(Debug, Clone, clap::Args)]

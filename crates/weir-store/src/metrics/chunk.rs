@@ -207,6 +207,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// The time of the first sample.
+    pub(crate) fn first_time(&self, arena: &Arena) -> Option<i64> {
+        let mut time = None;
+        if self.count > 0 {
+            // A sample is never longer than a block.
+            decode(&arena.get(self.first).bytes, 1, |first, _, _| time = Some(first));
+        }
+        time
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.count
     }

@@ -8,7 +8,7 @@ use weir_signal::{Exemplar, HistogramSample, Labels, Matcher, Metadata, Points};
 
 use super::chunk::{Arena, Run, decode};
 use super::record::{self, RecordSink, put_histogram};
-use super::series::{SeriesState, SeriesTable};
+use super::series::{Series, SeriesState, SeriesTable};
 use crate::days::Days;
 use crate::settings::Settings;
 use crate::signal::Signal;
@@ -248,10 +248,25 @@ impl MetricHead {
         }
     }
 
-    /// A copy of the samples of the series that match, in no particular order.
-    pub(super) fn copy(&self, matchers: &[&Matcher], out: &mut MemorySeries) {
+    /// The labels of the series that match and may have a sample in the range, in no particular order.
+    pub(super) fn labels(&self, matchers: &[&Matcher], range: (i64, i64)) -> Vec<Labels> {
+        let numbers = self.series.select(matchers).into_iter().map(|number| self.series.get(number));
+        numbers.filter(|series| self.may_have(series, range)).map(|series| series.labels.clone()).collect()
+    }
+
+    fn may_have(&self, series: &Series, (from, to): (i64, i64)) -> bool {
+        let first = series.chunk.run().first_time(&self.arena);
+        let last = series.chunk.last();
+        series.sided || first.is_some_and(|first| first <= to) && last.is_some_and(|(last, _)| last >= from)
+    }
+
+    /// A copy of the samples of the series that match and may have one in the range, in no particular order.
+    pub(super) fn copy(&self, matchers: &[&Matcher], range: (i64, i64), out: &mut MemorySeries) {
         for number in self.series.select(matchers) {
             let series = self.series.get(number);
+            if !self.may_have(series, range) {
+                continue;
+            }
             let mut side = Vec::new();
             if series.sided {
                 side = self.side.get(&number).map(|side| side.samples.clone()).unwrap_or_default();
@@ -386,13 +401,28 @@ impl FrozenMetrics {
         if self.days.is_empty() { vec![Signal::Metrics.day(now_ms)] } else { self.days.clone() }
     }
 
+    /// As [`MetricHead::labels`].
+    pub(super) fn labels(&self, matchers: &[&Matcher], range: (i64, i64)) -> Vec<Labels> {
+        self.select(matchers, range).map(|series| series.labels.clone()).collect()
+    }
+
     /// As [`MetricHead::copy`].
-    pub(super) fn copy(&self, matchers: &[&Matcher], out: &mut MemorySeries) {
-        for series in &self.series {
-            if matchers.iter().all(|matcher| matcher.selects(&series.labels)) {
-                out.add(&series.labels, series.run, &self.arena, series.side.clone());
-            }
+    pub(super) fn copy(&self, matchers: &[&Matcher], range: (i64, i64), out: &mut MemorySeries) {
+        for series in self.select(matchers, range) {
+            out.add(&series.labels, series.run, &self.arena, series.side.clone());
         }
+    }
+
+    fn select<'a>(
+        &'a self,
+        matchers: &'a [&Matcher],
+        (_, to): (i64, i64),
+    ) -> impl Iterator<Item = &'a FrozenSeries> {
+        self.series.iter().filter(move |series| {
+            let first = series.run.first_time(&self.arena);
+            let may_have = !series.side.is_empty() || first.is_some_and(|first| first <= to);
+            may_have && matchers.iter().all(|matcher| matcher.selects(&series.labels))
+        })
     }
 
     /// As [`MetricHead::exemplars`].

@@ -22,6 +22,7 @@ struct Sources {
     view: Arc<View>,
     /// Frozen first, then the head.
     memory: Vec<MemorySeries>,
+    labels: Vec<Labels>,
     exemplars: Vec<(Labels, Vec<Exemplar>)>,
 }
 
@@ -44,41 +45,44 @@ impl Store {
         let inner = &self.inner;
         let matchers: Vec<&Matcher> = wanted.matchers.iter().collect();
         let tenant = &wanted.scope.tenant;
+        let range = wanted.range;
         let mut head = MemorySeries::default();
-        let mut exemplars = Vec::new();
+        let (mut labels, mut exemplars) = (Vec::new(), Vec::new());
         // No flush takes anything from the head to what is frozen while both are looked at.
         let open = reading(&inner.gate);
         let view = inner.view();
         if let Some(state) = inner.known_tenant(tenant) {
             let state = locked(&state.metrics.head);
             match with {
-                Want::Samples => state.copy(&matchers, &mut head),
+                Want::Samples => state.copy(&matchers, range, &mut head),
+                Want::Labels => labels = state.labels(&matchers, range),
                 Want::Exemplars => exemplars = state.exemplars(&matchers),
             }
         }
         drop(open);
         let mut memory = Vec::new();
-        if let Some(frozen) =
-            view.frozen.as_ref().and_then(|frozen| frozen.tenants.get(tenant)?.metrics.as_ref())
-        {
+        let frozen = view.frozen.as_ref().and_then(|frozen| frozen.tenants.get(tenant)?.metrics.as_ref());
+        if let Some(frozen) = frozen {
             match with {
                 Want::Samples => {
                     let mut series = MemorySeries::default();
-                    frozen.copy(&matchers, &mut series);
+                    frozen.copy(&matchers, range, &mut series);
                     memory.push(series);
                 }
+                Want::Labels => labels.extend(frozen.labels(&matchers, range)),
                 Want::Exemplars => exemplars.extend(frozen.exemplars(&matchers)),
             }
         }
         memory.push(head);
         memory.iter_mut().for_each(MemorySeries::sort);
-        Sources { view, memory, exemplars }
+        Sources { view, memory, labels, exemplars }
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Want {
     Samples,
+    Labels,
     Exemplars,
 }
 
@@ -98,53 +102,35 @@ impl SeriesSource for Store {
 
     fn series(&self, scope: &Scope, select: &SeriesSelect) -> Result<Vec<Labels>, ReadError> {
         let mut found = BTreeSet::new();
-        let mut points = Points::default();
-        self.each_place(scope, select, &mut |place, wanted| {
-            match place {
-                Place::Part(part, tombstones) => {
-                    let segment = part.metrics()?;
-                    let numbers = segment.select(&wanted.matchers, wanted.range.0, wanted.range.1)?;
-                    wanted.scope.budget.charge(0, numbers.len() as u64 * 64)?;
-                    let mut reader = SegmentReader::new(segment);
-                    for number in numbers {
-                        let labels = reader.labels(number)?;
-                        if !whole_gone(tombstones, &labels, part) {
-                            found.insert(labels);
-                        }
-                    }
-                }
-                Place::Memory(memory) => {
-                    for at in 0..memory.len() {
-                        points.clear();
-                        let (rows, bytes) = memory.samples(at, wanted.range, &mut points);
-                        wanted.scope.budget.charge(rows, bytes)?;
-                        if !points.is_empty()
-                            && let Some(labels) = memory.labels(at)
-                        {
-                            found.insert(labels.clone());
-                        }
-                    }
-                }
-            }
-            Ok(())
+        let memory = self.each_part(scope, select, &mut |part, tombstones, wanted| {
+            each_labels(part, tombstones, wanted, &mut |labels| {
+                found.insert(labels.clone());
+            })
         })?;
+        found.extend(memory);
         Ok(found.into_iter().collect())
     }
 
     fn label_names(&self, scope: &Scope, select: &SeriesSelect) -> Result<Vec<String>, ReadError> {
         let mut names = BTreeSet::new();
-        self.each_place(scope, select, &mut |place, wanted| {
-            match place {
-                Place::Part(part, []) => {
-                    let segment = part.metrics()?;
-                    names.extend(segment.label_names(&wanted.matchers, wanted.range.0, wanted.range.1)?);
+        let add = |names: &mut BTreeSet<String>, labels: &Labels| {
+            for (name, _) in labels.iter() {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
                 }
-                place => each_labels(&place, wanted, &mut |labels| {
-                    names.extend(labels.iter().map(|(name, _)| name.to_owned()));
-                })?,
             }
+        };
+        let memory = self.each_part(scope, select, &mut |part, tombstones, wanted| {
+            if !tombstones.is_empty() {
+                return each_labels(part, tombstones, wanted, &mut |labels| add(&mut names, labels));
+            }
+            let (from, to) = wanted.range;
+            names.extend(part.metrics()?.label_names(&wanted.matchers, from, to)?);
             Ok(())
         })?;
+        for labels in &memory {
+            add(&mut names, labels);
+        }
         Ok(names.into_iter().collect())
     }
 
@@ -155,27 +141,24 @@ impl SeriesSource for Store {
         name: &str,
     ) -> Result<Vec<String>, ReadError> {
         let mut values = BTreeSet::new();
-        self.each_place(scope, select, &mut |place, wanted| {
-            match place {
-                Place::Part(part, []) => {
-                    let segment = part.metrics()?;
-                    values.extend(segment.label_values(
-                        &wanted.matchers,
-                        name,
-                        wanted.range.0,
-                        wanted.range.1,
-                    )?);
-                }
-                place => each_labels(&place, wanted, &mut |labels| {
-                    if let Some(value) = labels.get(name)
-                        && !values.contains(value)
-                    {
-                        values.insert(value.to_owned());
-                    }
-                })?,
+        let add = |values: &mut BTreeSet<String>, labels: &Labels| {
+            if let Some(value) = labels.get(name)
+                && !values.contains(value)
+            {
+                values.insert(value.to_owned());
             }
+        };
+        let memory = self.each_part(scope, select, &mut |part, tombstones, wanted| {
+            if !tombstones.is_empty() {
+                return each_labels(part, tombstones, wanted, &mut |labels| add(&mut values, labels));
+            }
+            let (from, to) = wanted.range;
+            values.extend(part.metrics()?.label_values(&wanted.matchers, name, from, to)?);
             Ok(())
         })?;
+        for labels in &memory {
+            add(&mut values, labels);
+        }
         Ok(values.into_iter().collect())
     }
 
@@ -236,51 +219,46 @@ impl SeriesSource for Store {
     }
 }
 
-/// Where series are found.
-enum Place<'a> {
-    Part(&'a Part, &'a [Arc<Tombstone>]),
-    Memory(&'a MemorySeries),
-}
+/// Is shown a part, its tombstones, and what is wanted.
+type VisitPart<'a> = &'a mut dyn FnMut(&Part, &[Arc<Tombstone>], &Wanted<'_>) -> Result<(), ReadError>;
 
 impl Store {
-    fn each_place(
+    /// Visits the parts that may have what is wanted. Gives the labels that memory has of it.
+    fn each_part(
         &self,
         scope: &Scope,
         select: &SeriesSelect,
-        visit: &mut dyn FnMut(Place<'_>, &Wanted<'_>) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
+        visit: VisitPart<'_>,
+    ) -> Result<Vec<Labels>, ReadError> {
         let wanted = self.wanted(scope, select);
         if wanted.range.0 > wanted.range.1 {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let Sources { view, memory, .. } = self.sources(&wanted, Want::Samples);
+        let Sources { view, labels, .. } = self.sources(&wanted, Want::Labels);
+        scope.budget.charge(0, labels.len() as u64 * 64)?;
         for part in view.parts_of(&scope.tenant, Signal::Metrics, wanted.range) {
-            visit(Place::Part(part, &view.tombstones_of(part)), &wanted)?;
+            visit(part, &view.tombstones_of(part), &wanted)?;
         }
-        memory.iter().try_for_each(|memory| visit(Place::Memory(memory), &wanted))
+        Ok(labels)
     }
 }
 
-/// Gives the labels of every series of a place.
+/// Gives the labels of every series of a part that is wanted and was not deleted.
 fn each_labels(
-    place: &Place<'_>,
+    part: &Part,
+    tombstones: &[Arc<Tombstone>],
     wanted: &Wanted<'_>,
     visit: &mut dyn FnMut(&Labels),
 ) -> Result<(), ReadError> {
-    match place {
-        Place::Part(part, tombstones) => {
-            let segment = part.metrics()?;
-            let numbers = segment.select(&wanted.matchers, wanted.range.0, wanted.range.1)?;
-            wanted.scope.budget.charge(0, numbers.len() as u64 * 64)?;
-            let mut reader = SegmentReader::new(segment);
-            for number in numbers {
-                let labels = reader.labels(number)?;
-                if !whole_gone(tombstones, &labels, part) {
-                    visit(&labels);
-                }
-            }
+    let segment = part.metrics()?;
+    let numbers = segment.select(&wanted.matchers, wanted.range.0, wanted.range.1)?;
+    wanted.scope.budget.charge(0, numbers.len() as u64 * 64)?;
+    let mut reader = SegmentReader::new(segment);
+    for number in numbers {
+        let labels = reader.labels(number)?;
+        if !whole_gone(tombstones, &labels, part) {
+            visit(&labels);
         }
-        Place::Memory(memory) => (0..memory.len()).filter_map(|at| memory.labels(at)).for_each(visit),
     }
     Ok(())
 }

@@ -102,11 +102,19 @@ impl SeriesTable {
             series.state == SeriesState::Active
                 && matchers.iter().all(|matcher| matcher.selects(&series.labels))
         };
-        let named =
-            matchers.iter().find(|matcher| matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal);
-        match named {
-            Some(named) => {
-                let numbers = self.by_name.get(named.value()).into_iter().flatten();
+        let names = |matcher: &&Matcher| match matcher.op() {
+            MatchOp::Equal => Some(vec![matcher.value().to_owned()]),
+            MatchOp::Regex => {
+                matcher.alternatives().map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+            }
+            MatchOp::NotEqual | MatchOp::NotRegex => None,
+        };
+        let of_name = matchers.iter().filter(|matcher| matcher.name() == METRIC_NAME);
+        match of_name.filter_map(names).min_by_key(Vec::len) {
+            Some(mut names) => {
+                names.sort_unstable();
+                names.dedup();
+                let numbers = names.iter().filter_map(|name| self.by_name.get(name.as_str())).flatten();
                 numbers.copied().filter(matches).collect()
             }
             None => (0..self.slots.len() as u32).filter(matches).collect(),
@@ -261,6 +269,8 @@ mod tests {
         assert_eq!(table.add(labels("b", 1)), a);
         assert_eq!(table.select(&[&Matcher::equal("__name__", "a")]), [b, again]);
         assert_eq!(table.select(&[&Matcher::equal("host", "1")]), [a, again]);
+        let names = Matcher::new("__name__", MatchOp::Regex, "b|a|b").unwrap();
+        assert_eq!(table.select(&[&names, &Matcher::equal("host", "1")]), [again, a]);
     }
 
     #[test]

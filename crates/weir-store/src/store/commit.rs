@@ -9,7 +9,7 @@ use super::inner::{Inner, locked, reading};
 use crate::batches;
 use crate::outcome::Outcome;
 use crate::signal::Signal;
-use crate::wal::{RecordHead, Ticket, begin};
+use crate::wal::{Fill, RecordHead, Ticket, begin};
 
 /// What a payload is committed to.
 pub(crate) struct Destination<'a> {
@@ -67,14 +67,15 @@ impl Inner {
         );
         let bytes_before = head.bytes();
         let anything = apply(&mut head, frame)?;
-        let ticket = if anything { wal.append(frame) } else { wal.ticket() };
+        let (ticket, fill) = if anything { wal.append(frame) } else { (wal.ticket(), Fill::Less) };
         if let Some(key) = key {
             locked(&self.batches).add(key);
         }
         let grown = head.bytes().saturating_sub(bytes_before) as u64;
         drop(head);
         let held = self.head_bytes.fetch_add(grown, Ordering::Relaxed) + grown;
-        if held >= self.settings.flush_bytes && held - grown < self.settings.flush_bytes {
+        let full = held >= self.settings.flush_bytes && held - grown < self.settings.flush_bytes;
+        if full || fill == Fill::Share {
             self.bell.ring(|bell| bell.flush = true);
         }
         Ok(Committed::Now(ticket))

@@ -131,27 +131,9 @@ impl Inner {
     fn write_parts(&self, frozen: &Frozen, drafts: &mut Drafts<'_>) -> Result<Vec<PartMeta>, StoreError> {
         let mut written = Vec::new();
         for (tenant, frozen_tenant) in &frozen.tenants {
-            if let Some(metrics) = &frozen_tenant.metrics {
-                for (at, day) in metrics.days_or(self.now_ms()).into_iter().enumerate() {
-                    let to = Place { tenant, signal: Signal::Metrics, day };
-                    let write = |part| metrics.write(day, at == 0, part);
-                    let meta = drafts.write(&to, Effort::Fast, write)?;
-                    written.push(PartMeta { sequences: frozen.sequences, ..meta });
-                }
-            }
-            if let Some(logs) = &frozen_tenant.logs {
-                for &day in &logs.days {
-                    let to = Place { tenant, signal: Signal::Logs, day };
-                    let meta = drafts.write(&to, Effort::Fast, |part| logs.write(day, part))?;
-                    written.push(PartMeta { sequences: frozen.sequences, ..meta });
-                }
-            }
-            if let Some(spans) = &frozen_tenant.spans {
-                for &day in &spans.days {
-                    let to = Place { tenant, signal: Signal::Spans, day };
-                    let meta = drafts.write(&to, Effort::Fast, |part| spans.write(day, part))?;
-                    written.push(PartMeta { sequences: frozen.sequences, ..meta });
-                }
+            for (signal, day, write) in frozen_tenant.parts(self.now_ms()) {
+                let meta = drafts.write(&Place { tenant, signal, day }, Effort::Fast, write)?;
+                written.push(PartMeta { sequences: frozen.sequences, ..meta });
             }
         }
         Ok(written)

@@ -16,10 +16,11 @@ use weir_signal::{Reason, Refusal, Tenant};
 
 use crate::batches::Batches;
 use crate::disk::{Disk, remove_all};
+use crate::error::StoreError;
 use crate::logs::{FrozenLogs, LogTenant};
-use crate::manifest::{Manifest, Tombstone};
+use crate::manifest::{FileMeta, Manifest, Tombstone};
 use crate::metrics::{FrozenMetrics, MetricTenant};
-use crate::part::Part;
+use crate::part::{Contents, Part, PartWriter};
 use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::spans::{FrozenSpans, SpanTenant};
@@ -107,6 +108,31 @@ pub(crate) struct FrozenTenant {
     pub(crate) metrics: Option<FrozenMetrics>,
     pub(crate) logs: Option<FrozenLogs>,
     pub(crate) spans: Option<FrozenSpans>,
+}
+
+/// Writes what lies in one day.
+type WriteDay<'a> = Box<dyn FnOnce(PartWriter) -> Result<(Contents, [FileMeta; 3]), StoreError> + 'a>;
+
+impl FrozenTenant {
+    /// The parts that it becomes: of which signal, of which day, and what writes it.
+    pub(crate) fn parts(&self, now_ms: i64) -> Vec<(Signal, i64, WriteDay<'_>)> {
+        let mut parts: Vec<(Signal, i64, WriteDay<'_>)> = Vec::new();
+        if let Some(metrics) = &self.metrics {
+            for (at, day) in metrics.days_or(now_ms).into_iter().enumerate() {
+                parts.push((Signal::Metrics, day, Box::new(move |part| metrics.write(day, at == 0, part))));
+            }
+        }
+        if let Some(logs) = &self.logs {
+            let day = |&day| (Signal::Logs, day, Box::new(move |part| logs.write(day, part)) as WriteDay<'_>);
+            parts.extend(logs.days.iter().map(day));
+        }
+        if let Some(spans) = &self.spans {
+            let day =
+                |&day| (Signal::Spans, day, Box::new(move |part| spans.write(day, part)) as WriteDay<'_>);
+            parts.extend(spans.days.iter().map(day));
+        }
+        parts
+    }
 }
 
 impl View {

@@ -61,6 +61,8 @@ struct Queue {
     file: u64,
     /// The first file of the generation.
     generation: u64,
+    /// Bytes of the generation.
+    generation_bytes: u64,
     /// Bytes of it on the disk for sure.
     synced: u64,
     /// Bytes of every file that is kept.
@@ -74,6 +76,19 @@ struct Writer {
     number: u64,
     written: u64,
     spare: Vec<u8>,
+}
+
+/// A generation that has this part of the whole log should be flushed, whatever the heads hold: short records of many new
+/// series fill the log before they fill memory.
+const SHARES: u64 = 3;
+
+/// What a record made of its generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// With it, the generation has its share of the log.
+    Share,
+    /// Not yet, or not only now.
+    Less,
 }
 
 /// How the log is.
@@ -125,6 +140,7 @@ impl Wal {
                 position: 0,
                 file: number,
                 generation: number,
+                generation_bytes: 0,
                 synced: 0,
                 files,
                 failure: None,
@@ -174,7 +190,7 @@ impl Wal {
 
     /// Queues a frame that [`begin`] began. The caller holds what keeps records of one tenant in order, and has asked
     /// [`Wal::admit`].
-    pub(crate) fn append(self: &Arc<Self>, frame: &mut [u8]) -> Ticket {
+    pub(crate) fn append(self: &Arc<Self>, frame: &mut [u8]) -> (Ticket, Fill) {
         let checksum = frame::body_checksum(frame);
         let mut queue = lock(&self.queue);
         let file = queue.file;
@@ -187,9 +203,13 @@ impl Wal {
         queue.position += frame.len() as u64;
         *queue.files.entry(file).or_default() += frame.len() as u64;
         let position = queue.position;
+        let before = queue.generation_bytes;
+        queue.generation_bytes += frame.len() as u64;
+        let share = self.bytes_max / SHARES;
+        let fill = if before < share && queue.generation_bytes >= share { Fill::Share } else { Fill::Less };
         drop(queue);
         self.wake_writer.notify_one();
-        Ticket::new(Arc::clone(self), position)
+        (Ticket::new(Arc::clone(self), position), fill)
     }
 
     /// A ticket for all that was queued so far.
@@ -203,6 +223,7 @@ impl Wal {
         let mut queue = lock(&self.queue);
         queue.turn();
         queue.generation = queue.file;
+        queue.generation_bytes = 0;
         // A position of its own, so that its ticket is not done by what was queued before.
         queue.position += 1;
         let position = queue.position;

@@ -10,7 +10,7 @@ fn append(wal: &Arc<Wal>, sequence: u64, payload: &[u8]) -> Ticket {
         &RecordHead { kind: 1, tenant: "t", batch: u128::from(sequence), sequence, generation: 1 },
     );
     frame.extend_from_slice(payload);
-    wal.append(&mut frame)
+    wal.append(&mut frame).0
 }
 
 fn read(disk: &SimDisk, generation: u64) -> (Vec<(u64, Vec<u8>)>, Replayed) {
@@ -159,4 +159,31 @@ fn a_thread_writes_for_many() {
     });
     assert_eq!(read(&disk, 1).0.len(), 200);
     assert_eq!(wal.admit().unwrap_err().reason, Reason::Unavailable);
+}
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn a_ticket_is_a_future() {
+    let disk = SimDisk::new(1);
+    create_dirs(&disk, FOLDER).unwrap();
+    let wal = Arc::new(Wal::create(Arc::new(disk), 1 << 30, 1, BTreeMap::new()).unwrap());
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut ticket = std::pin::pin!(append(&wal, 1, b"a"));
+    assert!(ticket.as_mut().poll(&mut context).is_pending());
+    std::thread::scope(|scope| {
+        scope.spawn(|| wal.run());
+        while ticket.as_mut().poll(&mut context).is_pending() {
+            std::thread::park();
+        }
+        wal.close();
+    });
+    assert!(ticket.is_done());
 }

@@ -107,10 +107,13 @@ fn span(
                 Some(kind) => span.kind = kind,
                 None => span.attributes.push(tag),
             },
-            ("error", _, Value::Bool(true)) | ("error", Some("true"), _) => span.status = Status::Error,
+            ("error", _, Value::Bool(true))
+            | ("error", Some("true"), _)
+            | ("otel.status_code", Some("ERROR"), _) => {
+                span.status = Status::Error;
+            }
             ("error", _, Value::Bool(false)) | ("error", Some("false"), _) => {}
             ("otel.status_code", Some("OK"), _) => span.status = Status::Ok,
-            ("otel.status_code", Some("ERROR"), _) => span.status = Status::Error,
             ("otel.status_description", Some(text), _) => span.status_message = text.into(),
             ("otel.scope.name" | "otel.library.name", Some(text), _) => library.name = text.into(),
             ("otel.scope.version" | "otel.library.version", Some(text), _) => library.version = text.into(),

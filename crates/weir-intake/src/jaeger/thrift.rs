@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
             Kind::Struct => self.each_field(|_, _, _| Ok(false)),
             Kind::List | Kind::Set => self.nested(|reader| {
                 let (kind, count) = reader.list_head()?;
-                (0..count).try_for_each(|_| reader.skip(reader.member(kind)))
+                (0..count).try_for_each(|_| reader.skip(member(kind)))
             }),
             Kind::Map => self.nested(|reader| {
                 let (count, kinds) = if reader.compact {
@@ -270,14 +270,9 @@ impl<'a> Reader<'a> {
             return Err(self.wrong("a map of more members than there are bytes"));
         }
         (0..count).try_for_each(|_| {
-            self.skip(self.member(key))?;
-            self.skip(self.member(value))
+            self.skip(member(key))?;
+            self.skip(member(value))
         })
-    }
-
-    /// In lists and maps of the compact protocol a truth value is a byte of its own.
-    fn member(&self, kind: Kind) -> Kind {
-        if matches!(kind, Kind::Bool(_)) { Kind::Byte } else { kind }
     }
 
     fn nested(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
@@ -289,6 +284,11 @@ impl<'a> Reader<'a> {
         self.depth -= 1;
         done
     }
+}
+
+/// In lists and maps a truth value is a byte of its own.
+fn member(kind: Kind) -> Kind {
+    if matches!(kind, Kind::Bool(_)) { Kind::Byte } else { kind }
 }
 
 fn batch(reader: &mut Reader<'_>) -> Result<(Process, Vec<RawSpan>), Refusal> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use weir_signal::{Labels, Limits, Matcher, MetricSink, Points, Scope, SeriesSelect, SeriesSource, Tenant};
-use weir_store::{Disk, RealDisk, Settings, Store};
+use weir_store::{Disk, RealDisk, Settings, Store, Work};
 
 const PAYLOAD: usize = 10_000;
 const START_MS: i64 = 1_700_049_600_000;
@@ -137,7 +137,8 @@ fn main() {
 fn start_with_a_full_log(labels: &[Labels], keys: &[u128]) {
     let folder = std::env::temp_dir().join(format!("weir-store-bench-{}", std::process::id()));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&folder).unwrap());
-    let settings = Settings { flush_bytes: 1 << 40, flush_ms: 1 << 40, ..Settings::default() };
+    // Nobody flushes, so that the log fills.
+    let settings = Settings { work: Work::Caller, flush_bytes: 1 << 40, ..Settings::default() };
     let clock: weir_store::Clock = Arc::new(|| START_MS + 86_400_000);
     let (store, _) = Store::open(Arc::clone(&disk), settings.clone(), Arc::clone(&clock)).unwrap();
     let tenant = Tenant::default();
@@ -154,8 +155,7 @@ fn start_with_a_full_log(labels: &[Labels], keys: &[u128]) {
                 appender.sample(series, START_MS + round * 5000, (chance >> 40) as f64, 0).unwrap();
             }
             match appender.commit(None) {
-                Ok((_, ticket)) if start == 0 => ticket.wait().unwrap(),
-                Ok(_) => {}
+                Ok((_, ticket)) => ticket.wait().unwrap(),
                 Err(refused) => {
                     println!("full: {refused}");
                     break 'full;
@@ -163,7 +163,6 @@ fn start_with_a_full_log(labels: &[Labels], keys: &[u128]) {
             }
         }
     }
-    store.stats();
     drop(store);
     let before = resident_bytes();
     let (cpu, opened) = (cpu_s(), Instant::now());

@@ -10,6 +10,7 @@ pub mod client;
 pub mod gateway;
 pub mod load;
 pub mod origin;
+pub mod payload;
 pub mod peers;
 pub mod ports;
 pub mod store;

@@ -141,10 +141,12 @@ impl Store {
     /// The same for a caller with a token; none where it is empty.
     #[track_caller]
     pub fn json_as(&self, token: &str, path: &str) -> Value {
-        let header = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        let header =
+            if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
         let answer = self.get(path, &header);
         assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
-        serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.text()))
+        serde_json::from_slice(&answer.body)
+            .unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.text()))
     }
 
     /// What a query in PromQL gives now: each series with its value or values, as Prometheus' interface writes it.
@@ -194,7 +196,8 @@ impl Store {
     /// The same for a caller with a token.
     #[track_caller]
     pub fn trace_as(&self, token: &str, id: &str) -> Vec<Value> {
-        let header = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        let header =
+            if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
         let answer = self.get(&format!("/api/traces/{id}"), &header);
         if answer.status() == 404 {
             return Vec::new();

@@ -32,8 +32,8 @@ const OPENTELEMETRY_JS: &[&str] = &[
 ];
 /// The last clients that speak Jaeger's own protocols: gRPC, Thrift over HTTP and over UDP.
 const JAEGER_CLIENT: &str = "opentelemetry-exporter-jaeger==1.21.0 opentelemetry-sdk==1.21.0";
-/// Zipkin's, versions 1 and 2, JSON and protobuf. What its protobuf needs does not come by itself.
-const ZIPKIN: &str = "py-zipkin==1.2.8";
+/// Zipkin's, versions 1 and 2, JSON and protobuf.
+const ZIPKIN: &str = "py-zipkin[protobuf]==1.2.8";
 
 /// How peers are had.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -153,7 +153,10 @@ const PEERS: &[Peer] = &[
             packages: OPENTELEMETRY_JS,
             file: "@opentelemetry/exporter-logs-otlp-http/package.json",
         },
-        version: &["-p", "require('@opentelemetry/exporter-logs-otlp-http/package.json').version"],
+        version: &[
+            "-p",
+            "require('./node_modules/@opentelemetry/exporter-logs-otlp-http/package.json').version",
+        ],
         needed_by: Need::Tests,
     },
     Peer {
@@ -163,12 +166,15 @@ const PEERS: &[Peer] = &[
             file: "opentelemetry/exporter/jaeger/thrift/__init__.py",
             library: true,
         },
-        version: &["-c", "import opentelemetry.exporter.jaeger.thrift.version as jaeger; print(jaeger.__version__)"],
+        version: &[
+            "-c",
+            "import opentelemetry.exporter.jaeger.thrift.version as jaeger; print(jaeger.__version__)",
+        ],
         needed_by: Need::Tests,
     },
     Peer {
         name: "zipkin",
-        from: Source::Python { requirement: ZIPKIN, file: "py_zipkin/__init__.py", library: true },
+        from: Source::Python { requirement: ZIPKIN, file: "google/protobuf/__init__.py", library: true },
         version: &["-c", "import importlib.metadata as m; print(m.version('py-zipkin'))"],
         needed_by: Need::Tests,
     },

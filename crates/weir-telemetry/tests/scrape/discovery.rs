@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Last, Target, Weir, eventually, text};
+use crate::support::{Last, Target, Weir, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_bring_targets_and_take_them_away() {
@@ -68,7 +68,6 @@ async fn names_are_looked_up() {
          - {{source_labels: [__meta_dns_name], target_label: host}}\n"
     ))
     .await;
-    eventually("a sample", || weir.last("m", &format!("instance=\"127.0.0.1:{port}\"")) == Last::Value(1.0))
-        .await;
+    weir.becomes("m", &format!("instance=\"127.0.0.1:{port}\""), 1.0).await;
     assert_eq!(weir.samples("m")[0].0.get("host"), Some("localhost"));
 }

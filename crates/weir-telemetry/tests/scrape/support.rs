@@ -249,6 +249,20 @@ impl Weir {
         self.get(&format!("targets?scrapePool={job}")).await["activeTargets"][0].clone()
     }
 
+    /// Waits until the last scrape of a job's only target failed, and said so.
+    pub(crate) async fn fails(&self, job: &str, part: &str) {
+        let begun = Instant::now();
+        loop {
+            let seen = self.target(job).await;
+            let error = seen["lastError"].as_str().unwrap_or_default();
+            if error.contains(part) && seen["health"] == "down" {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain for `{part}`: {seen}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn stop(self) -> (Store, TempDir) {
         self.server.stop().await;
         (self.store, self.folder)

@@ -48,7 +48,7 @@ fn of_remote_write() {
     check(&store, path, "content-type: text/plain\r\ncontent-encoding: snappy\r\n", &whole, 415);
     check(&store, path, REMOTE_WRITE, vec![0; LARGE], 413);
     // Snappy of some bytes that says it unfolds to a gibibyte, and one that does unfold to too much.
-    check(&store, path, REMOTE_WRITE, [&[0x80, 0x80, 0x80, 0x80, 0x04][..], b"\x00a"].concat(), 400);
+    check(&store, path, REMOTE_WRITE, [&[0x80, 0x80, 0x80, 0x80, 0x04][..], b"\x00a"].concat(), 413);
     let mut unfolds = vec![0xff, 0xff, 0x07, 0x00, b'a'];
     unfolds.extend([0xfe, 0x01, 0x00].repeat(2048));
     check(&store, path, REMOTE_WRITE, unfolds, 413);

@@ -222,10 +222,23 @@ fn check_search(store: &Store, spans: &[Span], from: i64, to: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_store_does_what_a_naive_one_does(steps in prop::collection::vec(step(), 1..30), seed: u64) {
         check(&steps, seed);
     }
+}
+
+#[test]
+fn a_trace_that_is_found_outside_the_range_keeps_its_place() {
+    check(
+        &[
+            Step::Trace(vec![(2, 0, 2), (0, 0, 1)]),
+            Step::Restart(0),
+            Step::Trace(vec![(2, -11, 1)]),
+            Step::Flush,
+        ],
+        0,
+    );
 }

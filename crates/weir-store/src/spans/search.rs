@@ -3,7 +3,8 @@
 //! Blocks that may have what the leading condition asks for are opened from the newest on. What is found in one is a trace's
 //! id, and a time that its first span in the range is not later than. The trace is put together when no other that could
 //! come before it is left: neither one that was found, nor one in a block that is not opened yet, whose spans all begin
-//! before the block's latest start.
+//! before the block's latest start. Only a trace that is found by a span outside the range may have its first one within at
+//! any time: blocks that reach out of the range are opened first.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashSet};
@@ -24,7 +25,8 @@ pub(super) struct Search {
     conditions: Vec<SpanCondition>,
     /// The one that finds traces: that which leaves the fewest blocks.
     lead: Option<SpanCondition>,
-    /// Blocks to open, the newest last: latest start, place, number.
+    /// Blocks to open, the next last: what the first spans in the range of the traces found in it are not later than; place;
+    /// number.
     blocks: Vec<(i64, usize, u32)>,
     found: BinaryHeap<Found>,
     known: HashSet<TraceId>,
@@ -86,12 +88,17 @@ impl Search {
     }
 
     fn candidates(&self, condition: Option<&SpanCondition>) -> Result<Vec<(i64, usize, u32)>, ReadError> {
-        let from = self.from_ns.saturating_sub(MARGIN_NS);
-        let to = self.to_ns.saturating_add(MARGIN_NS);
+        // Without a condition, a trace is found by its spans in the range.
+        let margin = if condition.is_some() { MARGIN_NS } else { 0 };
+        let (from, to) = (self.from_ns.saturating_sub(margin), self.to_ns.saturating_add(margin));
+        let last = self.to_ns - 1;
         let mut blocks = Vec::new();
         for (at, place) in self.sources.places.iter().enumerate() {
-            let found = place.segment.candidates(from, to, condition)?;
-            blocks.extend(found.into_iter().map(|info| (info.to_ns, at, info.number)));
+            for info in place.segment.candidates(from, to, condition)? {
+                let reaches_out = condition.is_some() && info.from_ns < self.from_ns;
+                let latest = if reaches_out { last } else { info.to_ns.min(last) };
+                blocks.push((latest, at, info.number));
+            }
         }
         Ok(blocks)
     }
@@ -117,7 +124,7 @@ impl Search {
         }
         let first = starts.iter().copied().filter(|start| (self.from_ns..self.to_ns).contains(start)).min();
         // Without one in the range it may have one in another fragment, of which nothing is known.
-        let time = first.unwrap_or(self.to_ns - 1);
+        let time = first.unwrap_or(self.to_ns.saturating_sub(1));
         self.found.push(Found { time, id, trace: None });
     }
 
@@ -136,7 +143,11 @@ impl Search {
                 // Which of them may be seen is known when the trace is put together.
                 let starts =
                     if all_visible { block.starts_of(fragment as usize)?.to_vec() } else { Vec::new() };
-                self.note(id, &starts);
+                let within = |start: &i64| (self.from_ns..self.to_ns).contains(start);
+                // Without a condition it is found again by its spans in the range, where it has any.
+                if self.lead.is_some() || !all_visible || starts.iter().any(within) {
+                    self.note(id, &starts);
+                }
             }
         }
         Ok(())
@@ -158,7 +169,7 @@ impl Search {
 impl TraceStream for Search {
     fn next(&mut self) -> Result<Option<Trace>, ReadError> {
         loop {
-            let unopened = self.blocks.last().map(|&(to_ns, ..)| to_ns.min(self.to_ns - 1));
+            let unopened = self.blocks.last().map(|&(latest, ..)| latest);
             let next = match (self.found.peek(), unopened) {
                 (Some(found), Some(latest)) => found.time > latest,
                 (Some(_), None) => true,

@@ -78,7 +78,7 @@ impl Object for ScrapeJob {
         );
         let often = || Time { min: Duration::from_millis(100), max: Duration::from_hours(24) };
         f.key("interval", "How often.", often(), &mut self.interval);
-        f.key("timeout", "How long one may take.", often(), &mut self.timeout);
+        f.key("timeout", "How long one may take; never longer than the interval.", often(), &mut self.timeout);
         f.key(
             "scheme",
             "How targets are asked.",
@@ -121,10 +121,9 @@ impl Object for ScrapeJob {
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
-        if self.timeout > self.interval {
-            // Whoever asks more often than every five seconds need not say so twice.
-            let key = if at.node("timeout").is_some() { "timeout" } else { "interval" };
-            at.error(key, r, "a scrape may not take longer than the interval").help =
+        // Where only the interval is written, the timeout is the shorter of the two.
+        if self.timeout > self.interval && at.node("timeout").is_some() {
+            at.error("timeout", r, "a scrape may not take longer than the interval").help =
                 Some("lower `timeout` to at most `interval`".into());
         }
         if self.targets.is_empty() && self.files.is_empty() && self.dns.is_empty() {

@@ -97,7 +97,7 @@ fn spec(job: &ScrapeJob, rules: &Rules, found: &Labels) -> Result<Verdict, Strin
     }
     set_default(&mut labels, "job", &job.name);
     set_default(&mut labels, INTERVAL, &duration(job.interval));
-    set_default(&mut labels, TIMEOUT, &duration(job.timeout));
+    set_default(&mut labels, TIMEOUT, &duration(job.timeout.min(job.interval)));
     set_default(&mut labels, PATH, &job.path);
     set_default(&mut labels, SCHEME, if job.https { "https" } else { "http" });
     for (name, value) in &job.params {

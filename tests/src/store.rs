@@ -1,6 +1,7 @@
 //! The store under test: `weir store serve`, and what it answers.
 
 use std::fs::{self, File};
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,11 +15,17 @@ use crate::{Client, Message, eventually, free_port};
 /// Debug builds on a busy machine are slow to start.
 const START: Duration = Duration::from_secs(30);
 
-/// A running store; killed when dropped, and its folder removed.
+/// The door where a store answers over HTTP, whoever runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// Its port.
+    pub http: u16,
+}
+
+/// A running store; killed when dropped, and its folder removed. Asked as its door is.
 #[derive(Debug)]
 pub struct Store {
-    /// Where HTTP is answered.
-    pub http: u16,
+    door: Door,
     /// Where gRPC is answered.
     pub grpc: u16,
     /// Where Jaeger's datagrams come in.
@@ -64,7 +71,7 @@ impl Store {
         let through: Vec<String> =
             through.iter().map(|word| word.replace("@DIR@", &dir.path().display().to_string())).collect();
         let child = spawn(dir.path(), &through, [http, grpc, udp]);
-        let mut store = Self { http, grpc, udp, dir, through, child };
+        let mut store = Self { door: Door { http }, grpc, udp, dir, through, child };
         store.wait_until_ready();
         store
     }
@@ -118,7 +125,17 @@ impl Store {
         let read = |name: &str| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
         format!("{}{}", read("stderr"), read("stdout"))
     }
+}
 
+impl Deref for Store {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
+}
+
+impl Door {
     /// Posts bytes, with further header lines (each ended by CRLF), on a connection of its own.
     #[track_caller]
     pub fn post(&self, path: &str, headers: &str, body: impl AsRef<[u8]>) -> Message {

@@ -136,6 +136,10 @@ pub(crate) fn run(started: Instant) -> ExitCode {
         Command::Traces(command) => stages::run(command, &global, started),
         Command::Store(store) => match store.command {
             store::StoreCommand::Serve(command) => stages::run(command, &global, started),
+            store::StoreCommand::Stats(command) => stages::run(command, &global, started),
+            store::StoreCommand::Verify(command) => stages::run(command, &global, started),
+            store::StoreCommand::Snapshot(command) => stages::run(command, &global, started),
+            store::StoreCommand::Restore(command) => stages::run(command, &global, started),
         },
         Command::Version(command) => stages::run(command, &global, started),
         Command::Completions(command) => stages::run(command, &global, started),

@@ -1,6 +1,7 @@
 //! What people see: colours, tables, and text on standard output and standard error.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use weir_config::Style;
 use weir_emit::logging::Colour;
@@ -129,10 +130,44 @@ pub(crate) fn widest<const N: usize>(rows: &[[String; N]], column: usize) -> usi
     rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
 }
 
-/// Lets a column's cells line up at their ends, as numbers have to.
-pub(crate) fn align_right<const N: usize>(rows: &mut [[String; N]], column: usize) {
-    let width = widest(rows, column);
-    rows.iter_mut().for_each(|row| row[column] = format!("{:>width$}", row[column]));
+/// Lets the cells of some columns line up at their ends, as numbers have to.
+pub(crate) fn align_right<const N: usize>(rows: &mut [[String; N]], columns: Range<usize>) {
+    for column in columns {
+        let width = widest(rows, column);
+        for row in &mut *rows {
+            row[column] = format!("{:>width$}", row[column]);
+        }
+    }
+}
+
+/// Bytes in three digits or a few more: `1.23 MB`.
+pub(crate) fn say_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    // What would be rounded to a thousand is one of the next unit.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
+/// A number in groups of three digits: `1 234 567`.
+pub(crate) fn say_count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// `1 route`, `2 routes`.
@@ -154,5 +189,20 @@ mod tests {
             table(&rows, "  ", |column, cell| if column == 0 { red.red(cell) } else { cell.into() });
         assert_eq!(coloured.replace("\x1b[1;31m", "").replace("\x1b[0m", ""), plain);
         assert_eq!(Paint(Colour::Off).red("x"), "x");
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        let check = |number: u64, bytes: &str, digits: &str| {
+            assert_eq!((say_bytes(number).as_str(), say_count(number).as_str()), (bytes, digits));
+        };
+        check(0, "0 B", "0");
+        check(999, "999 B", "999");
+        check(1_500, "1.50 kB", "1 500");
+        check(9_999, "10.0 kB", "9 999");
+        check(999_950, "1.00 MB", "999 950");
+        check(12_345_678, "12.3 MB", "12 345 678");
+        check(u64::MAX, "18.4 EB", "18 446 744 073 709 551 615");
+        assert_eq!((shortened("abc", 3), shortened("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
     }
 }

@@ -9,6 +9,27 @@ pub(crate) struct Request {
     params: Vec<(&'static str, String)>,
 }
 
+/// A parameter's value.
+pub(crate) struct Value(String);
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
+    }
+}
+
 impl Request {
     /// Of a path that needs no escapes.
     pub(crate) fn new(path: impl Into<String>) -> Self {
@@ -16,8 +37,8 @@ impl Request {
     }
 
     /// With a parameter.
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.params.push((name, value.to_string()));
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.params.push((name, value.into().0));
         self
     }
 

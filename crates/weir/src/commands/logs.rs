@@ -148,10 +148,10 @@ impl Ready {
             Direction::Backward => "backward",
         };
         Request::new("/loki/api/v1/query_range")
-            .with("query", &self.query)
+            .with("query", self.query.as_str())
             .with("start", page.from_ns)
             .with("end", page.to_ns)
-            .with("limit", page.limit)
+            .with("limit", page.limit.to_string())
             .with("direction", direction)
     }
 
@@ -173,11 +173,11 @@ impl Ready {
         let newest = latest(&mut |page| self.page(page), from, end(), 1, None)?;
         let mut follow = Follow::new(from, newest.last().map(|line| line.time_ns), end() - AHEAD_NS);
         // What is there now is known, shown or not; what is older than that does not change any more.
-        let window = forward(&mut |page| self.page(page), follow.from_ns(), end())?;
+        let window = forward(&mut |page| self.page(page), follow.begins_ns(), end())?;
         let mut first = follow.fresh(window, end() - AHEAD_NS);
-        if first.len() < self.limit && from < follow.first_from_ns() {
+        if first.len() < self.limit && from < follow.first_ns() {
             let left = self.limit - first.len();
-            let mut older = latest(&mut |page| self.page(page), from, follow.first_from_ns(), left, None)?;
+            let mut older = latest(&mut |page| self.page(page), from, follow.first_ns(), left, None)?;
             older.append(&mut first);
             first = older;
         }
@@ -193,7 +193,7 @@ impl Ready {
             let looked = self
                 .asker
                 .refresh()
-                .and_then(|()| forward(&mut |page| self.page(page), follow.from_ns(), end()));
+                .and_then(|()| forward(&mut |page| self.page(page), follow.begins_ns(), end()));
             pause = LOOK_EVERY.max(begun.elapsed() * (LOOK_SHARE - 1));
             match looked {
                 Ok(window) => {

@@ -30,7 +30,7 @@ Examples:
 pub(crate) struct Query {
     /// What is asked
     #[arg(value_name = "PROMQL")]
-    query: String,
+    promql: String,
     /// The time that is asked about: now, -1h, a date, RFC 3339 or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to", "step"])]
     time: Option<String>,
@@ -102,7 +102,7 @@ impl Command for Query {
                 (request, Times::Several(range))
             }
         };
-        let request = request.with("query", &self.query);
+        let request = request.with("query", self.promql);
         Ok(Ready { asker: self.ask.asker(run)?, request, times, format })
     }
 

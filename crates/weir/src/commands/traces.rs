@@ -79,7 +79,7 @@ impl Command for Traces {
             .with("q", filter.with(self.query.as_deref()))
             .with("start", start.max(0))
             .with("end", end)
-            .with("limit", self.limit);
+            .with("limit", i64::from(self.limit));
         Ok(Ready { asker: self.ask.asker(run)?, request, since: self.since })
     }
 

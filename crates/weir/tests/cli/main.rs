@@ -4,8 +4,10 @@
 mod check;
 mod discovery;
 mod follow;
+mod remembered;
 mod routes;
 mod stop;
+mod store;
 mod support;
 mod up;
 mod words;

@@ -99,6 +99,16 @@ impl Running {
         running
     }
 
+    /// `weir store serve` with the folder `store`; the port answers HTTP.
+    #[track_caller]
+    pub(crate) fn store(dir: &Path, more: &[&str]) -> (Self, u16) {
+        let port = free_port();
+        let (http, grpc) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free_port()));
+        let arguments =
+            [&["store", "serve", "--path", "store", "--http", &http, "--grpc", &grpc], more].concat();
+        (Self::start(weir(dir, &arguments), port), port)
+    }
+
     /// `weir gateway -c CONFIG`.
     #[track_caller]
     pub(crate) fn gateway(dir: &Path, config: &str, port: u16) -> Self {
@@ -157,6 +167,21 @@ pub(crate) fn ask(port: u16, path: &str) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     stream
+}
+
+/// Status and body of a POST of JSON on a connection of its own.
+#[track_caller]
+pub(crate) fn post(port: u16, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    answer(stream)
 }
 
 /// Reads its answer.

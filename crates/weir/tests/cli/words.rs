@@ -40,7 +40,20 @@ fn version_says_what_was_built() {
 fn the_manual_holds_every_command_and_its_examples() {
     let dir = dir();
     let page = said(weir(dir.path(), &["man"])).out;
-    for command in ["UP", "GATEWAY", "CHECK", "INIT", "ROUTES", "VERSION", "COMPLETIONS", "MAN"] {
+    for command in [
+        "UP",
+        "GATEWAY",
+        "CHECK",
+        "INIT",
+        "ROUTES",
+        "QUERY",
+        "LOGS",
+        "TRACE",
+        "TRACES",
+        "VERSION",
+        "COMPLETIONS",
+        "MAN",
+    ] {
         assert!(page.contains(&format!(".SH \"WEIR {command}\"\n")), "{command} is missing");
     }
     for part in [".TH weir 1", ".SH FILES", ".SS EXAMPLES", "weir check \\-\\-print weir.yaml"] {
@@ -56,10 +69,30 @@ fn every_shell_gets_completions_and_every_command_help() {
         assert_eq!(text.code, 0);
         assert!(text.out.contains("gateway") && text.out.contains("log-format"), "{shell}");
     }
-    for command in ["up", "gateway", "check", "init", "routes", "version", "completions", "man"] {
-        let help = said(weir(dir.path(), &[command, "--help"]));
+    for command in [
+        "up",
+        "gateway",
+        "check",
+        "init",
+        "routes",
+        "query",
+        "logs",
+        "trace",
+        "traces",
+        "store serve",
+        "store stats",
+        "store verify",
+        "store snapshot",
+        "store restore",
+        "version",
+        "completions",
+        "man",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = said(weir(dir.path(), &words));
         assert_eq!(help.code, 0);
         assert!(help.out.contains("Global options:"), "{command}");
+        assert!(help.out.contains("Examples:") || command == "version", "{command}");
     }
 }
 

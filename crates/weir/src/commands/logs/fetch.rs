@@ -188,7 +188,7 @@ pub(super) mod tests {
     fn many_pages_make_a_whole() {
         // Three lines at each of many times, so that pages end within a time.
         let held: Vec<Line> =
-            (0..4 * PAGE_LINES as i64 + 1).map(|at| line(at / 3, 1, &at.to_string())).collect();
+            (0..=4 * PAGE_LINES as i64).map(|at| line(at / 3, 1, &at.to_string())).collect();
         let mut asked = 0;
         let mut source = |page: &Page| {
             asked += 1;

@@ -14,7 +14,7 @@ const LATE_NS: i64 = 60_000_000_000;
 /// What was there at the last look.
 #[derive(Debug)]
 pub(super) struct Follow {
-    first_from_ns: i64,
+    first_ns: i64,
     /// Where the next look begins.
     from_ns: i64,
     newest_ns: Option<i64>,
@@ -25,23 +25,23 @@ pub(super) struct Follow {
 impl Follow {
     /// Nothing older than `from_ns` is looked at. `newest_ns` is the time of the newest line.
     pub(super) fn new(from_ns: i64, newest_ns: Option<i64>, now_ns: i64) -> Self {
-        let mut follow = Self { first_from_ns: from_ns, from_ns, newest_ns, known: BTreeMap::new() };
+        let mut follow = Self { first_ns: from_ns, from_ns, newest_ns, known: BTreeMap::new() };
         follow.advance(now_ns);
-        follow.first_from_ns = follow.from_ns;
+        follow.first_ns = follow.from_ns;
         follow
     }
 
     /// Where the next look begins.
-    pub(super) fn from_ns(&self) -> i64 {
+    pub(super) fn begins_ns(&self) -> i64 {
         self.from_ns
     }
 
     /// Where the first look began.
-    pub(super) fn first_from_ns(&self) -> i64 {
-        self.first_from_ns
+    pub(super) fn first_ns(&self) -> i64 {
+        self.first_ns
     }
 
-    /// Of all lines from [`Follow::from_ns`] on those that were not there at the look before.
+    /// Of all lines from [`Follow::begins_ns`] on those that were not there at the look before.
     pub(super) fn fresh(&mut self, window: Vec<Line>, now_ns: i64) -> Vec<Line> {
         let mut there: BTreeMap<(i64, u64), u32> = BTreeMap::new();
         let mut fresh = Vec::new();
@@ -89,7 +89,7 @@ mod tests {
 
     fn look(follow: &mut Follow, held: &[Line], now_ns: i64) -> Vec<Line> {
         let window =
-            forward(&mut |page| Ok(serve(held, page, usize::MAX)), follow.from_ns(), i64::MAX).unwrap();
+            forward(&mut |page| Ok(serve(held, page, usize::MAX)), follow.begins_ns(), i64::MAX).unwrap();
         follow.fresh(window, now_ns)
     }
 

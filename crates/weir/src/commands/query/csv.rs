@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use weir_telemetry::ask::rfc3339;
 
-use super::answer::{Data, Labels, Series};
+use super::answer::{Data, Series};
 
 /// A column for each label that any series has, then `time` and `value`.
 pub(super) fn write(data: &Data) -> String {
@@ -16,8 +16,9 @@ pub(super) fn write(data: &Data) -> String {
         Data::Streams(_) => return String::new(),
     };
     let names: BTreeSet<&String> = all.iter().flat_map(|series| series.metric.keys()).collect();
-    let mut text: String = names.iter().map(|name| format!("{},", quoted(name))).collect();
-    text += "time,value\n";
+    let head: Vec<Cow<'_, str>> =
+        names.iter().map(|name| quoted(name)).chain(["time".into(), "value".into()]).collect();
+    let mut text = head.join(",") + "\n";
     for series in all {
         lines(&mut text, &names, series);
     }
@@ -25,11 +26,14 @@ pub(super) fn write(data: &Data) -> String {
 }
 
 fn lines(text: &mut String, names: &BTreeSet<&String>, series: &Series) {
-    let labels: &Labels = &series.metric;
-    let label = |name: &&String| format!("{},", quoted(labels.get(*name).map_or("", String::as_str)));
-    let labels: String = names.iter().map(label).collect();
+    let label = |name: &&String| quoted(series.metric.get(*name).map_or("", String::as_str));
+    let labels: Vec<Cow<'_, str>> = names.iter().map(label).collect();
     for (time_ms, value) in series.samples() {
-        *text += &format!("{labels}{},{}\n", rfc3339(time_ms), quoted(&value));
+        for cell in &labels {
+            *text += cell;
+            text.push(',');
+        }
+        *text += &[rfc3339(time_ms).as_str(), ",", &quoted(&value), "\n"].concat();
     }
 }
 

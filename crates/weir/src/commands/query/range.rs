@@ -9,6 +9,7 @@ use super::{seconds, spark};
 use crate::terminal::{self, Paint, align_right, headed, widest};
 
 /// Times with a step between them.
+#[expect(clippy::struct_field_names, reason = "the unit stands in the name")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     /// The first.
@@ -65,7 +66,7 @@ fn within(data: &Data, range: Range, width: usize, paint: Paint) -> String {
     }
     let mut rows = vec![["series", "", "last", "least", "largest"].map(str::to_owned)];
     rows.extend(all.iter().map(|series| row(series, range)));
-    (2..5).for_each(|column| align_right(&mut rows, column));
+    align_right(&mut rows, 2..5);
     // What the other columns leave of the width, as far as there are times for it.
     let taken: usize = [0, 2, 3, 4].map(|column| widest(&rows, column) + 2).iter().sum();
     let times = ((range.to_ms - range.from_ms) / range.step_ms + 1) as usize;

@@ -31,7 +31,7 @@ pub(super) fn line(numbers: &[(i64, f64)], from_ms: i64, to_ms: i64, columns: us
             7
         } else if mean == f64::NEG_INFINITY {
             0
-        } else if least == largest {
+        } else if least >= largest {
             // What never changes is in the middle, but nothing is nothing.
             if mean == 0.0 { 0 } else { 3 }
         } else {

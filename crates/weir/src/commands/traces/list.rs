@@ -65,10 +65,14 @@ pub(super) fn table(all: &[Found], width: usize, paint: Paint) -> String {
     let taken: usize = [0, 1, 2, 5].map(|column| widest(&rows, column) + 2).iter().sum();
     let room = width.saturating_sub(taken).max(30);
     let service_max = (room / 3).max(10);
-    rows.iter_mut().for_each(|row| row[3] = shortened(&row[3], service_max));
+    for row in &mut rows {
+        row[3] = shortened(&row[3], service_max);
+    }
     let name_max = room.saturating_sub(widest(&rows, 3) + 2).max(10);
-    rows.iter_mut().for_each(|row| row[4] = shortened(&row[4], name_max));
-    [1, 2].into_iter().for_each(|column| align_right(&mut rows, column));
+    for row in &mut rows {
+        row[4] = shortened(&row[4], name_max);
+    }
+    align_right(&mut rows, 1..3);
     headed(&rows, paint, |column, cell| match column {
         0 => paint.dim(cell),
         3 => paint.cyan(cell),

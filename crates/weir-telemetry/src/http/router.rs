@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn every_interface_has_its_path() {
         let check = |method: Method, path: &str, expect: Asked<'_>| {
-            assert_eq!(route(&method, path), expect, "{path}")
+            assert_eq!(route(&method, path), expect, "{path}");
         };
         check(Method::POST, "/v1/traces", Asked::OtlpTraces);
         check(Method::GET, "/v1/traces", Asked::WrongMethod);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use weir_emit::ids::TraceId;
 use weir_emit::trail::Entry;
 use weir_signal::Labels;
 
@@ -33,7 +34,7 @@ impl Streams {
             ];
             Labels::from_pairs(pairs).unwrap_or_default()
         });
-        let trace = record.trace_id.map(|trace| trace.hex());
+        let trace = record.trace_id.map(TraceId::hex);
         let metadata = trace
             .as_ref()
             .and_then(|hex| std::str::from_utf8(hex).ok())

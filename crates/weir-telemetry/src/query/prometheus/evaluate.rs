@@ -19,7 +19,7 @@ pub(super) async fn instant(
     caller: &Caller,
     params: &Params,
 ) -> Result<Vec<u8>, ApiError> {
-    let at = time(params, "time")?.unwrap_or_else(|| crate::engine::now_ms());
+    let at = time(params, "time")?.unwrap_or_else(crate::engine::now_ms);
     let query = parsed(engine, params, |expr, text| Query::instant(expr, text, at))?;
     run(engine, caller, params, query).await
 }

@@ -63,8 +63,9 @@ impl Store {
             fs::write(dir.path().join(name), text).expect("a folder of our own");
         }
         if !keys.is_empty() {
-            let keys = keys.lines().map(|line| format!("  {line}\n")).collect::<String>();
-            let text = format!("version: 1\nstore:\n{keys}");
+            let keys: Vec<String> = keys.lines().map(|line| format!("  {line}")).collect();
+            let keys = keys.join("\n");
+            let text = format!("version: 1\nstore:\n{keys}\n");
             fs::write(dir.path().join("weir.yaml"), text).expect("a folder of our own");
         }
         let (http, grpc, udp) = (free_port(), free_port(), free_port());

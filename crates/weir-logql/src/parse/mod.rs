@@ -232,14 +232,13 @@ impl<'a> Parser<'a> {
 
     /// A part of a query that must answer numbers.
     fn metric(&mut self) -> Result<(Metric, usize)> {
-        let start = self.token.span;
         match self.operators(0)? {
             (Expr::Metric(metric), height) => Ok((metric, height)),
             (Expr::Logs(_), _) if self.token.kind == Kind::Eof => self.unexpected(""),
             (Expr::Logs(_), _) => {
                 let found = self.token.describe(self.lexer.text());
                 self.error(
-                    self.token.span.to(start),
+                    self.token.span,
                     format!(
                         "syntax error: unexpected {found}; a log query has no numbers: put an aggregation such as count_over_time(…[5m]) around it"
                     ),

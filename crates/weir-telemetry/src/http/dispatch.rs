@@ -22,7 +22,7 @@ pub(super) async fn dispatch(
     engine: &Arc<Engine>,
     caller: &Caller,
     request: Request<Incoming>,
-    _stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Answer {
     let path = request.uri().path().to_owned();
     let asked = route(request.method(), &path);
@@ -39,6 +39,9 @@ pub(super) async fn dispatch(
     if !allowed {
         return text(403, "this caller may not do that; see `may` in `store.access`\n");
     }
+    if asked == Asked::Loki("tail") {
+        return query::loki::tail(engine, caller, request, stop);
+    }
     let reads = matches!(asked, Asked::Prometheus(_) | Asked::Loki(_) | Asked::Jaeger(_) | Asked::Tempo(_));
     let bytes_max = if reads { FORM_BYTES_MAX } else { engine.settings().limits.payload_bytes as usize };
     let (parts, body) = match whole_body(request, bytes_max).await {
@@ -47,6 +50,7 @@ pub(super) async fn dispatch(
     };
     match asked {
         Asked::Prometheus(rest) => query::prometheus::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Loki(rest) => query::loki::answer(engine, caller, rest, &parts, &body).await,
         other => receive::http::answer(engine, caller, other, &parts, body).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Ways out: the HTTP interfaces that dashboards ask.
 
 mod json;
+pub(crate) mod loki;
 pub(crate) mod params;
 pub(crate) mod prometheus;
 mod time;

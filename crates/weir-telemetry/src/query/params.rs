@@ -24,6 +24,13 @@ impl Params {
         params
     }
 
+    /// Of the part of an address behind `?`.
+    pub(crate) fn of_query(text: &str) -> Self {
+        let mut params = Self::default();
+        params.add(text);
+        params
+    }
+
     fn add(&mut self, text: &str) {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -57,7 +64,7 @@ impl Params {
 
 /// Text with `%41` and, where `plus` says so, `+` decoded. What is no escape stays as it is.
 pub(crate) fn decoded(text: &str, plus: bool) -> Cow<'_, str> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    if !(text.contains('%') || plus && text.contains('+')) {
         return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();

@@ -33,7 +33,8 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new(params: Params, headers: &HeaderMap, now_ns: i64) -> Self {
         let flags = headers.get_all(FLAGS).iter().filter_map(|value| value.to_str().ok());
-        let categorizes = flags.flat_map(|flags| flags.split(',')).any(|flag| flag.trim() == CATEGORIZE_LABELS);
+        let categorizes =
+            flags.flat_map(|flags| flags.split(',')).any(|flag| flag.trim() == CATEGORIZE_LABELS);
         Self { params, categorizes, now_ns }
     }
 
@@ -46,7 +47,9 @@ impl Asked {
     pub(super) fn time_ns(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.params.get(name) else { return Ok(None) };
         time_ns(text).map(Some).ok_or_else(|| {
-            ApiError::bad(format!("could not parse '{name}' parameter: {text:?} is neither nanoseconds, seconds, nor RFC 3339"))
+            ApiError::bad(format!(
+                "could not parse '{name}' parameter: {text:?} is neither nanoseconds, seconds, nor RFC 3339"
+            ))
         })
     }
 
@@ -54,9 +57,9 @@ impl Asked {
     pub(super) fn duration_ns(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.params.get(name) else { return Ok(None) };
         let nanos = duration_ms(text).and_then(|ms| ms.checked_mul(1_000_000));
-        nanos
-            .map(Some)
-            .ok_or_else(|| ApiError::bad(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid duration")))
+        nanos.map(Some).ok_or_else(|| {
+            ApiError::bad(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid duration"))
+        })
     }
 
     /// From when to when: the last hour where nobody says.
@@ -107,7 +110,11 @@ impl Asked {
     /// How many of something that may be none; `most` bounds it.
     pub(super) fn count_or_zero(&self, name: &str, most: usize) -> Result<usize, ApiError> {
         let count = self.params.number::<usize>(name).map_err(ApiError::bad)?.unwrap_or(0);
-        if count <= most { Ok(count) } else { Err(ApiError::bad(format!("{name} can't be greater than {most}"))) }
+        if count <= most {
+            Ok(count)
+        } else {
+            Err(ApiError::bad(format!("{name} can't be greater than {most}")))
+        }
     }
 
     /// How many lines.

@@ -18,7 +18,8 @@ pub(super) fn instant(asked: &Asked) -> Result<Plan, ApiError> {
             "log queries are not supported as an instant query type, please change your query to a range query type",
         ));
     };
-    let query = MetricQuery { now_ns: asked.now_ns, ..MetricQuery::instant(metric, at.div_euclid(1_000_000)) };
+    let query =
+        MetricQuery { now_ns: asked.now_ns, ..MetricQuery::instant(metric, at.div_euclid(1_000_000)) };
     numbers(asked, query)
 }
 

@@ -23,7 +23,8 @@ pub(super) fn labels(asked: &Asked) -> Result<Plan, ApiError> {
     let select = asked.streams(asked.params.get("query"))?;
     Plan::work(move |source, scope| {
         let streams = source.streams(scope, &select)?;
-        let names: BTreeSet<&str> = streams.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
+        let names: BTreeSet<&str> =
+            streams.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
         Ok(write::envelope(|out| json::list(out, names, json::string)))
     })
 }
@@ -101,7 +102,9 @@ pub(super) fn detected_fields(asked: &Asked) -> Result<Plan, ApiError> {
             out.extend_from_slice(br#"{"label":"#);
             json::string(out, &field.label);
             let (kind, cardinality) = (field.kind.as_str(), field.cardinality);
-            out.extend_from_slice(format!(r#","type":"{kind}","cardinality":{cardinality},"parsers":"#).as_bytes());
+            out.extend_from_slice(
+                format!(r#","type":"{kind}","cardinality":{cardinality},"parsers":"#).as_bytes(),
+            );
             if field.parsers.is_empty() {
                 out.extend_from_slice(b"null");
             } else {
@@ -120,7 +123,8 @@ pub(super) fn detected_values(asked: &Asked, name: &str) -> Result<Plan, ApiErro
     let name = decoded(name, false).into_owned();
     Plan::work(move |source, scope| {
         let fields = detect(source, scope)?;
-        let values = fields.into_iter().find(|field| field.label == name).map_or(Vec::new(), |field| field.values);
+        let values =
+            fields.into_iter().find(|field| field.label == name).map_or(Vec::new(), |field| field.values);
         let mut out = br#"{"values":"#.to_vec();
         json::list(&mut out, values.iter().take(limit), |out, value| json::string(out, value));
         out.extend_from_slice(format!(r#","limit":{limit}}}"#).as_bytes());

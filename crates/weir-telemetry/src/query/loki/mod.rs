@@ -90,7 +90,8 @@ fn plan(path: &str, asked: &Asked) -> Result<Plan, ApiError> {
         "patterns" => Ok(Plan::Now(write::envelope(|out| out.extend_from_slice(b"[]")))),
         "status/buildinfo" => Ok(Plan::Now(build())),
         _ => {
-            let named = |beginning| path.strip_prefix(beginning).and_then(|rest| rest.strip_suffix("/values"));
+            let named =
+                |beginning| path.strip_prefix(beginning).and_then(|rest| rest.strip_suffix("/values"));
             if let Some(name) = named("label/") {
                 find::label_values(asked, name)
             } else if let Some(name) = named("detected_field/") {

@@ -166,7 +166,8 @@ impl Tail {
             ..LogQuery::newest(self.logs.clone(), self.from_ns, to_ns, limit)
         };
         let scope = self.engine.scope(&self.caller);
-        let found = self.engine.query(scope, None, move |engine, scope| Ok(run_logs(&query, engine.store(), scope)?));
+        let found =
+            self.engine.query(scope, None, move |engine, scope| Ok(run_logs(&query, engine.store(), scope)?));
         let mut streams = found.await.map_err(ApiError::from)?;
         let total: usize = streams.iter().map(|stream| stream.entries.len()).sum();
         for stream in &mut streams {
@@ -198,12 +199,8 @@ impl Sent {
     /// Notes a line; whether it is new.
     fn note(&mut self, labels: &Labels, entry: &weir_logql::Entry) -> bool {
         let mut hash = Xxh3::new();
-        for part in [
-            labels.as_encoded(),
-            entry.metadata.as_encoded(),
-            entry.parsed.as_encoded(),
-            &entry.line,
-        ] {
+        for part in [labels.as_encoded(), entry.metadata.as_encoded(), entry.parsed.as_encoded(), &entry.line]
+        {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }

@@ -49,11 +49,15 @@ fn ask(request: &str, logs: &MemoryLogs) -> Result<String, ApiError> {
 fn what_grafana_asks_is_answered() {
     let logs = logs();
     let mut failures = Vec::new();
-    let mut lines = include_str!("requests.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines =
+        include_str!("requests.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     while let Some(request) = lines.next() {
         // Parameters are written as people read them.
         let encoded = request.replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace("|", "%7C");
-        let encoded = encoded.replace(" categorize-labels", "\u{0}").replace(' ', "+").replace('\u{0}', " categorize-labels");
+        let encoded = encoded
+            .replace(" categorize-labels", "\u{0}")
+            .replace(' ', "+")
+            .replace('\u{0}', " categorize-labels");
         let expect = lines.next().unwrap_or_default().trim_start();
         let found = match ask(&encoded, &logs) {
             Ok(body) => body,

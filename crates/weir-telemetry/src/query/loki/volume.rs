@@ -17,10 +17,12 @@ pub(super) fn stats(asked: &Asked) -> Result<Plan, ApiError> {
     let select = asked.streams(Some(asked.query()))?;
     Plan::work(move |source, scope| {
         let volumes = source.volume(scope, &select)?;
-        let (streams, entries, bytes) = volumes
-            .iter()
-            .fold((0_u64, 0, 0), |(streams, rows, bytes), volume| (streams + 1, rows + volume.1, bytes + volume.2));
-        Ok(format!(r#"{{"streams":{streams},"chunks":{streams},"entries":{entries},"bytes":{bytes}}}"#).into_bytes())
+        let (streams, entries, bytes) =
+            volumes.iter().fold((0_u64, 0, 0), |(streams, rows, bytes), volume| {
+                (streams + 1, rows + volume.1, bytes + volume.2)
+            });
+        Ok(format!(r#"{{"streams":{streams},"chunks":{streams},"entries":{entries},"bytes":{bytes}}}"#)
+            .into_bytes())
     })
 }
 
@@ -30,9 +32,16 @@ pub(super) fn instant(asked: &Asked) -> Result<Plan, ApiError> {
     Plan::work(move |source, scope| {
         let to_ns = wanted.to_ns;
         let volumes = wanted.between(wanted.from_ns, to_ns, source, scope)?;
-        let samples = volumes.into_iter().map(|(labels, bytes)| Sample { labels, value: Cell::Float(bytes as f64) });
+        let samples =
+            volumes.into_iter().map(|(labels, bytes)| Sample { labels, value: Cell::Float(bytes as f64) });
         let answer = of_value(Value::Vector(samples.collect()));
-        Ok(write::volumes(&answer, to_ns.div_euclid(1_000_000), wanted.by_label, categorizes, scope.budget.used()))
+        Ok(write::volumes(
+            &answer,
+            to_ns.div_euclid(1_000_000),
+            wanted.by_label,
+            categorizes,
+            scope.budget.used(),
+        ))
     })
 }
 
@@ -82,11 +91,14 @@ impl Wanted {
             None | Some("series") => false,
             Some("labels") => true,
             Some(other) => {
-                return Err(ApiError::bad(format!("invalid aggregation option {other:?}; there are series and labels")));
+                return Err(ApiError::bad(format!(
+                    "invalid aggregation option {other:?}; there are series and labels"
+                )));
             }
         };
         let targets = asked.params.get("targetLabels").unwrap_or_default().split(',');
-        let mut labels: BTreeSet<String> = targets.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let mut labels: BTreeSet<String> =
+            targets.filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // What is counted by its own labels is counted where it has them.
         for name in &labels {
             if !select.matchers.iter().any(|matcher| matcher.name() == name)

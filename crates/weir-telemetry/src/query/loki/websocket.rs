@@ -33,11 +33,14 @@ pub(super) fn handshake(headers: &HeaderMap) -> Result<Answer, Answer> {
         values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
     };
     if !lists(UPGRADE, "websocket") || !lists(CONNECTION, "upgrade") {
-        return Err(text(400, "this speaks WebSocket only: send `Connection: Upgrade` and `Upgrade: websocket`\n"));
+        return Err(text(
+            400,
+            "this speaks WebSocket only: send `Connection: Upgrade` and `Upgrade: websocket`\n",
+        ));
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| {
-        crate::caller::base64(key.as_bytes()).is_some_and(|bytes| bytes.len() == 16)
-    });
+    let key = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|key| crate::caller::base64(key.as_bytes()).is_some_and(|bytes| bytes.len() == 16));
     let version = headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version.as_bytes() == b"13");
     let (Some(key), true) = (key, version) else {
         let mut refused = text(400, "the WebSocket handshake needs a key, and version 13\n");
@@ -61,7 +64,8 @@ fn accept(key: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat());
     let mut out = String::new();
     for chunk in hash.as_ref().chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        let group =
+            chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let shown = digit <= chunk.len();
             out.push(if shown { DIGITS[(group >> (18 - 6 * digit) & 63) as usize].into() } else { '=' });

@@ -63,7 +63,8 @@ fn stream(out: &mut Vec<u8>, labels: &Labels, entries: &[Entry], categorizes: bo
         if categorizes {
             out.extend_from_slice(b",{");
             let kinds = [("structuredMetadata", &entry.metadata), ("parsed", &entry.parsed)];
-            for (at, (kind, labels)) in kinds.into_iter().filter(|(_, labels)| !labels.is_empty()).enumerate() {
+            for (at, (kind, labels)) in kinds.into_iter().filter(|(_, labels)| !labels.is_empty()).enumerate()
+            {
                 let _ = write!(out, r#"{}"{kind}":"#, if at > 0 { "," } else { "" });
                 json::map(out, labels.iter());
             }
@@ -92,9 +93,7 @@ pub(super) fn volumes(
         json::map(out, labels.iter().map(|(name, value)| (name, if names_only { "" } else { value })));
     };
     match &answer.value {
-        Value::Scalar(value) => {
-            result("scalar", categorizes, used, |out| sample(out, time_ms, *value))
-        }
+        Value::Scalar(value) => result("scalar", categorizes, used, |out| sample(out, time_ms, *value)),
         // No query of LogQL answers a text.
         Value::String(text) => result("string", categorizes, used, |out| json::string(out, text)),
         Value::Vector(samples) => result("vector", categorizes, used, |out| {

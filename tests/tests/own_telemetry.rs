@@ -134,7 +134,9 @@ fn a_stated_share_of_spans_is_kept() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
     let mut kept = 0;
     let count = || {
         let found = store.json("/api/traces?service=weir&lookback=1h&limit=1500");
@@ -154,7 +156,7 @@ fn a_stated_share_of_spans_is_kept() {
     });
     // A quarter of 4,000, and a 200th of that either way.
     assert!((995..=1005).contains(&kept), "{kept} of {REQUESTS}");
-    assert_eq!(counted(&weir, r#"weir_own_telemetry_records_total{result="dropped"}"#), 0.0);
+    assert!(counted(&weir, r#"weir_own_telemetry_records_total{result="dropped"}"#).abs() < 0.5);
     assert!(store.promql("weir_requests_total").is_empty(), "`metrics: none` notes none");
     assert!(store.logql(r#"{service_name="weir"}"#).is_empty(), "`logs: false` keeps none");
 }
@@ -190,5 +192,5 @@ fn a_disk_that_fails_is_in_nobodys_way() {
     assert!(counted(&weir, r#"weir_requests_total{route="orders",code="2xx"}"#) >= 2002.0);
     assert!(!store.logql(r#"{route="orders"} |= "before""#).is_empty(), "what was kept is still found");
     weir.signal("TERM");
-    weir.wait(Duration::from_secs(60));
+    weir.wait(Duration::from_mins(1));
 }

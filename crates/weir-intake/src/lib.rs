@@ -7,8 +7,8 @@
 
 pub mod compress;
 pub mod exposition;
-mod limits;
 pub mod jaeger;
+mod limits;
 pub mod loki;
 mod names;
 pub mod otlp;

@@ -57,6 +57,9 @@ impl Local {
         let (engine, caller) = (&self.engine, &self.caller);
         match route(&Method::GET, parts.uri.path()) {
             Asked::Prometheus(rest) => query::prometheus::answer(engine, caller, rest, &parts, &[]).await,
+            Asked::Jaeger(rest) => query::jaeger::answer(engine, caller, rest, &parts, &[]).await,
+            Asked::Tempo(rest) => query::tempo::answer(engine, caller, rest, &parts, &[]).await,
+            Asked::Loki(rest) => query::loki::answer(engine, caller, rest, &parts, &[]).await,
             _ => text(404, format!("nothing can be asked at {}\n", parts.uri.path())),
         }
     }

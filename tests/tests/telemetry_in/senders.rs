@@ -94,11 +94,7 @@ fn prometheus_sends_by_remote_write_2() {
 #[test]
 fn prometheus_sends_by_remote_write_1() {
     let without = |config: String| {
-        config
-            .lines()
-            .filter(|line| !line.contains("protobuf_message"))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        config.lines().filter(|line| !line.contains("protobuf_message")).collect::<Vec<_>>().join("\n")
     };
     prometheus_sends(without, Version::V1);
 }

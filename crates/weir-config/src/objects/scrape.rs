@@ -78,7 +78,12 @@ impl Object for ScrapeJob {
         );
         let often = || Time { min: Duration::from_millis(100), max: Duration::from_hours(24) };
         f.key("interval", "How often.", often(), &mut self.interval);
-        f.key("timeout", "How long one may take; never longer than the interval.", often(), &mut self.timeout);
+        f.key(
+            "timeout",
+            "How long one may take; never longer than the interval.",
+            often(),
+            &mut self.timeout,
+        );
         f.key(
             "scheme",
             "How targets are asked.",

@@ -50,6 +50,8 @@ pub(super) async fn dispatch(
     };
     match asked {
         Asked::Prometheus(rest) => query::prometheus::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Jaeger(rest) => query::jaeger::answer(engine, caller, rest, &parts, &body).await,
+        Asked::Tempo(rest) => query::tempo::answer(engine, caller, rest, &parts, &body).await,
         Asked::Loki(rest) => query::loki::answer(engine, caller, rest, &parts, &body).await,
         other => receive::http::answer(engine, caller, other, &parts, body).await,
     }

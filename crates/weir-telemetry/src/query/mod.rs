@@ -1,9 +1,11 @@
 //! Ways out: the HTTP interfaces that dashboards ask.
 
+pub(crate) mod jaeger;
 mod json;
 pub(crate) mod loki;
 pub(crate) mod params;
 pub(crate) mod prometheus;
+pub(crate) mod tempo;
 mod time;
 
 pub(crate) use time::rfc3339;

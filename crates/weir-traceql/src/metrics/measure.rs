@@ -60,7 +60,7 @@ enum Slots {
     /// Sums and counts.
     Means(Vec<(f64, f64)>),
     /// Spans by the upper bounds of their buckets.
-    Buckets(Vec<BTreeMap<u64, u64>>),
+    Buckets(Vec<BTreeMap<u64, f64>>),
 }
 
 impl Slots {
@@ -91,7 +91,7 @@ impl Slots {
                 means[slot].1 += 1.0;
             }
             // Positive floats are ordered as their bits are.
-            Self::Buckets(buckets) => *buckets[slot].entry(number.to_bits()).or_default() += 1,
+            Self::Buckets(buckets) => *buckets[slot].entry(number.to_bits()).or_default() += 1.0,
         }
     }
 }
@@ -143,9 +143,7 @@ impl Grouped<'_> {
             self.first.by.iter().map(|attribute| Ordered(attribute.of(tree, span).into_value())).collect();
         let function = &self.first.function;
         let slots = self.series.entry(key).or_insert_with(|| Slots::new(function, self.steps.count()));
-        for number in numbers {
-            slots.add(function, slot, number);
-        }
+        numbers.into_iter().for_each(|number| slots.add(function, slot, number));
     }
 
     fn rows(mut self) -> Vec<Row> {
@@ -174,51 +172,45 @@ impl Grouped<'_> {
         }
     }
 
-    fn rows_of(&self, labels: Vec<Label>, slots: Slots, rows: &mut Vec<Row>) {
+    fn rows_of(&self, mut labels: Vec<Label>, slots: Slots, rows: &mut Vec<Row>) {
         let function = &self.first.function;
-        let with = |name: &str, value: Value| {
-            let mut labels = labels.clone();
-            labels.push(Label { name: name.into(), value });
-            labels
-        };
-        let of_all = || {
-            let is_all = self.first.by.is_empty();
-            if is_all { with(NAME, Value::Text(function.name().into())) } else { labels.clone() }
-        };
-        match slots {
-            Slots::Numbers(numbers) => {
-                let parts = if *function == Measure::Rate { self.steps.seconds() } else { 1.0 };
-                rows.push(Row {
-                    labels: of_all(),
-                    values: numbers.iter().map(|number| number / parts).collect(),
-                });
+        let (is_all, count) = (self.first.by.is_empty(), self.steps.count());
+        let values = match slots {
+            Slots::Numbers(mut numbers) => {
+                if *function == Measure::Rate {
+                    numbers.iter_mut().for_each(|number| *number /= self.steps.seconds());
+                }
+                numbers
             }
-            Slots::Means(means) => {
-                rows.push(Row {
-                    labels: of_all(),
-                    values: means.iter().map(|(sum, count)| sum / count).collect(),
-                });
-            }
+            Slots::Means(means) => means.iter().map(|(sum, count)| sum / count).collect(),
             Slots::Buckets(slots) => {
+                let with = |name: &str, value: f64| {
+                    let mut labels = labels.clone();
+                    labels.push(Label { name: name.into(), value: Value::Float(value) });
+                    labels
+                };
                 if let Measure::Quantile(_, quantiles) = function {
-                    rows.extend(quantiles.iter().map(|wanted| Row {
-                        labels: with("p", Value::Float(*wanted)),
-                        values: slots.iter().map(|buckets| quantile(*wanted, buckets)).collect(),
-                    }));
+                    for wanted in quantiles {
+                        let values = slots.iter().map(|buckets| quantile(*wanted, buckets)).collect();
+                        rows.push(Row { labels: with("p", *wanted), values });
+                    }
                     return;
                 }
                 let mut by_bucket: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
                 for (slot, buckets) in slots.iter().enumerate() {
                     for (bound, spans) in buckets {
-                        let values = by_bucket.entry(*bound).or_insert_with(|| vec![0.0; slots.len()]);
-                        values[slot] = *spans as f64;
+                        by_bucket.entry(*bound).or_insert_with(|| vec![0.0; count])[slot] = *spans;
                     }
                 }
-                rows.extend(by_bucket.into_iter().map(|(bound, values)| Row {
-                    labels: with("__bucket", Value::Float(f64::from_bits(bound))),
-                    values,
-                }));
+                for (bound, values) in by_bucket {
+                    rows.push(Row { labels: with("__bucket", f64::from_bits(bound)), values });
+                }
+                return;
             }
+        };
+        if is_all {
+            labels.push(Label::text(NAME, function.name()));
         }
+        rows.push(Row { labels, values });
     }
 }

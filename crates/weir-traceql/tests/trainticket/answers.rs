@@ -1,5 +1,6 @@
 /// Query; traces, sets and spans found; of the newest trace its id, its root's service, its microseconds, how many spans its
 /// first set has of how many services, and what that set was told.
+#[allow(clippy::needless_raw_string_hashes, reason = "rows of a table that look alike")]
 const SEARCHES: &[(&str, &str)] = &[
     (r#"{ }"#, r#"53 53 4445; 5d0bbaa5 ts-gateway-service 271898: 189 of 17"#),
     (r#"{ false }"#, r#"0 0 0"#),
@@ -42,6 +43,7 @@ const SEARCHES: &[(&str, &str)] = &[
 ];
 
 /// Query; how many series, and the first three of them with their values.
+#[allow(clippy::needless_raw_string_hashes, reason = "rows of a table that look alike")]
 const SERIES: &[(&str, &str)] = &[
     (r#"{ } | rate()"#, r#"1: {__name__=rate} 0 61.116667 12.966667"#),
     (r#"{ } | count_over_time() by (resource.service.name)"#, r#"27: {resource.service.name=ts-assurance-service} 0 30 0; {resource.service.name=ts-auth-service} 0 70 0; {resource.service.name=ts-basic-service} 0 218 38"#),

@@ -53,7 +53,7 @@ impl Remembering {
         match tokio::task::spawn_blocking(move || store.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the store's memory could not be written; its log has it")
+                tracing::warn!(%error, "the store's memory could not be written; its log has it");
             }
             Err(error) => tracing::error!(%error, "closing the store panicked"),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Running, dir, free_port, post, said, weir};
+use crate::support::{Running, dir, free_port, post, said, until, weir};
 
 fn now_s() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
@@ -162,4 +162,104 @@ fn a_token_opens_the_door() {
     assert!(wrong.err.contains("does not know this token"), "{}", wrong.err);
     let let_in = said(weir(dir.path(), &[&arguments[..], &["--token-file", "token"]].concat()));
     assert_eq!((let_in.code, let_in.out.as_str()), (0, "1\n"), "{}", let_in.err);
+}
+
+/// Sends lines, each with its time in nanoseconds.
+fn send_lines(port: u16, labels: &str, lines: &[(u64, &str)]) {
+    let values: Vec<String> = lines.iter().map(|(time, line)| format!(r#"["{time}","{line}"]"#)).collect();
+    let body = format!(r#"{{"streams":[{{"stream":{labels},"values":[{}]}}]}}"#, values.join(","));
+    let (status, answer) = post(port, "/loki/api/v1/push", &body);
+    assert_eq!(status, 204, "{answer}");
+}
+
+/// Seconds as RFC 3339, by the binary itself.
+fn second(dir: &Path, at_s: u64) -> String {
+    let time =
+        said(weir(dir, &["query", "vector(0)[1s:1s]", "--time", &at_s.to_string(), "--store", "store"])).out;
+    time.split_whitespace().nth(1).unwrap().trim_end_matches(".000Z").to_owned()
+}
+
+#[test]
+fn lines_are_asked_for() {
+    let dir = dir();
+    let (_running, port) = Running::store(dir.path(), &[]);
+    let at = now_s() - 60;
+    let ns = at * 1_000_000_000;
+    send_lines(port, r#"{"app":"shop","level":"info"}"#, &[(ns, "one"), (ns + 2_000_000, "three")]);
+    send_lines(port, r#"{"app":"shop","level":"error"}"#, &[(ns + 1_000_001, "two: timeout")]);
+    let time = second(dir.path(), at);
+    check(
+        dir.path(),
+        port,
+        &["logs", "{app=\"shop\"}"],
+        0,
+        &format!(
+            "{time}.000Z {{level=\"info\"}} one\n{time}.001Z {{level=\"error\"}} two: timeout\n{time}.002Z {{level=\"info\"}} three\n"
+        ),
+        "all of {app=\"shop\"",
+    );
+    check(
+        dir.path(),
+        port,
+        &["logs", "{app=\"shop\"} |= \"timeout\"", "--output", "json"],
+        0,
+        &format!(
+            "{{\"labels\":{{\"app\":\"shop\",\"level\":\"error\"}},\"line\":\"two: timeout\",\"time\":\"{time}.001000001Z\"}}\n"
+        ),
+        "",
+    );
+    let newest = format!("{time}.002Z three\n");
+    check(dir.path(), port, &["logs", "{app=\"shop\"}", "--limit", "1"], 0, &newest, "level=\"info\"}");
+    check(dir.path(), port, &["logs", "{app=\"none\"}"], 0, "", "no line is found");
+    check(dir.path(), port, &["logs", "{app=\"shop\""], 2, "", "1 | {app=\"shop\"\n  | ");
+    check(
+        dir.path(),
+        port,
+        &["logs", "rate({app=\"shop\"}[1m])", "--follow"],
+        2,
+        "",
+        "only lines can be followed",
+    );
+    let counted = said(weir(
+        dir.path(),
+        &["logs", "sum(count_over_time({app=\"shop\"}[5m]))", "--since", "10m", "--store", "store"],
+    ));
+    assert!(counted.out.contains("every 5 s\nseries  ") && counted.out.contains("{}  "), "{}", counted.out);
+}
+
+#[test]
+fn lines_are_followed_each_once() {
+    let dir = dir();
+    let (_running, port) = Running::store(dir.path(), &[]);
+    let ns = (now_s() - 5) * 1_000_000_000;
+    let labels = r#"{"app":"shop"}"#;
+    send_lines(port, labels, &[(ns, "first")]);
+    let url = format!("http://127.0.0.1:{port}");
+    let follow = |place: &[&str]| {
+        let arguments = [&["logs", "{app=\"shop\"}", "--follow", "--output", "json"], place].concat();
+        Running::begin(weir(dir.path(), &arguments))
+    };
+    let following = [follow(&["--url", &url]), follow(&["--store", "store"])];
+    let lines = |running: &Running| -> Vec<String> {
+        let line = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["line"].as_str().unwrap().to_owned()
+        };
+        running.out().lines().map(line).collect()
+    };
+    for running in &following {
+        until("the first line", || lines(running) == ["first"]);
+    }
+    // Twice the same at one time, and one that comes late.
+    send_lines(port, labels, &[(ns + 3, "same"), (ns + 3, "same")]);
+    send_lines(port, labels, &[(ns - 30_000_000_000, "late")]);
+    for running in &following {
+        until("the further lines", || lines(running).len() >= 4);
+    }
+    send_lines(port, labels, &[(ns + 4, "last")]);
+    for running in &following {
+        until("the last line", || lines(running).last().is_some_and(|line| line == "last"));
+        let mut all = lines(running);
+        all.sort();
+        assert_eq!(all, ["first", "last", "late", "same", "same"]);
+    }
 }

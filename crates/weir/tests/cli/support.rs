@@ -74,7 +74,7 @@ pub(crate) fn answering(port: u16, body: &str, more: &str) -> String {
     )
 }
 
-/// A process that serves. Killed when dropped.
+/// A process that goes on until it is stopped. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
     log: PathBuf,
@@ -83,14 +83,18 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it and waits until the port answers.
-    #[track_caller]
-    pub(crate) fn start(mut command: Command, port: u16) -> Self {
+    /// Starts it.
+    pub(crate) fn begin(mut command: Command) -> Self {
         let logs = dir();
         let (log, out) = (logs.path().join("stderr"), logs.path().join("stdout"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&log).unwrap());
-        let child = command.spawn().unwrap();
-        let mut running = Self { child, log, out, _logs: logs };
+        Self { child: command.spawn().unwrap(), log, out, _logs: logs }
+    }
+
+    /// Starts it and waits until the port answers.
+    #[track_caller]
+    pub(crate) fn start(command: Command, port: u16) -> Self {
+        let mut running = Self::begin(command);
         until("it listens", || {
             let ended = running.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended ({ended:?}): {}", running.log());

@@ -63,7 +63,7 @@ pub(super) fn detected_labels(asked: &Asked) -> Result<Plan, ApiError> {
     Plan::work(move |source, scope| {
         let streams = source.streams(scope, &select)?;
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (name, value) in streams.iter().flat_map(|labels| labels.iter()) {
+        for (name, value) in streams.iter().flat_map(Labels::iter) {
             values.entry(name).or_default().insert(value);
         }
         let mut out = br#"{"detectedLabels":"#.to_vec();

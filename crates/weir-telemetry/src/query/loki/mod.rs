@@ -43,6 +43,7 @@ enum Plan {
 }
 
 impl Plan {
+    #[expect(clippy::unnecessary_wraps, reason = "it stands where plans that can fail do")]
     fn work(
         work: impl FnOnce(&dyn LogSource, &Scope) -> Result<Vec<u8>, ApiError> + Send + 'static,
     ) -> Result<Self, ApiError> {

@@ -53,7 +53,7 @@ fn what_grafana_asks_is_answered() {
         include_str!("requests.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     while let Some(request) = lines.next() {
         // Parameters are written as people read them.
-        let encoded = request.replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace("|", "%7C");
+        let encoded = request.replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace('|', "%7C");
         let encoded = encoded
             .replace(" categorize-labels", "\u{0}")
             .replace(' ', "+")

@@ -1,0 +1,110 @@
+//! Jaeger's query interface, as its user interface and Grafana's data source ask it.
+//!
+//! Source: Jaeger's `cmd/query/app/http_handler.go` and `model/json`, version 1.
+
+mod find;
+mod write;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use serde_json::{Value, json};
+use weir_signal::{ReadError, SpanField, SpanSelect, TraceId, TraceSource};
+
+use super::params::{Params, decoded};
+use crate::caller::Caller;
+use crate::engine::{Engine, QueryEnd};
+use crate::http::{Answer, json as json_answer};
+
+/// Values of a list: services, operations.
+const NAMES_MAX: usize = 10_000;
+
+/// An error: its status and its words.
+type Failed = (u16, String);
+
+/// Answers what stands below `/api/`.
+pub(crate) async fn answer(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    path: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Answer {
+    let params = Params::of(parts, body);
+    let steps: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let done = match steps[..] {
+        ["services"] => values(engine, caller, SpanField::Service, None).await,
+        ["services", service, "operations"] => {
+            values(engine, caller, SpanField::Name, Some(decoded(service, false).into_owned())).await
+        }
+        ["operations"] => operations(engine, caller, &params).await,
+        ["traces", id] => trace(engine, caller, id).await,
+        ["traces"] => find::traces(engine, caller, &params).await,
+        ["dependencies"] => find::dependencies(engine, caller, &params).await,
+        _ => Err((404, format!("no interface of Jaeger is at /api/{path}"))),
+    };
+    match done {
+        Ok(data) => {
+            let total = data.as_array().map_or(0, Vec::len);
+            json_answer(
+                200,
+                &json!({ "data": data, "total": total, "limit": 0, "offset": 0, "errors": null }),
+            )
+        }
+        Err((code, msg)) => json_answer(
+            code,
+            &json!({ "data": null, "total": 0, "limit": 0, "offset": 0, "errors": [{ "code": code, "msg": msg }] }),
+        ),
+    }
+}
+
+fn failed(end: &QueryEnd<ReadError>) -> Failed {
+    let status = match end {
+        QueryEnd::TimedOut(_) | QueryEnd::Failed(ReadError::Cancelled) => 503,
+        QueryEnd::Failed(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Series(_)) => 422,
+        _ => 500,
+    };
+    (status, end.to_string())
+}
+
+/// Everything.
+fn all_time() -> SpanSelect {
+    SpanSelect { from_ns: i64::MIN, to_ns: i64::MAX, conditions: Vec::new() }
+}
+
+/// The values of a field; of one service's spans where one is named.
+async fn values(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    field: SpanField,
+    service: Option<String>,
+) -> Result<Value, Failed> {
+    let scope = engine.scope(caller);
+    let found = engine.query(scope, None, move |engine, scope| {
+        let mut select = all_time();
+        select.conditions.extend(service.map(|name| find::is(SpanField::Service, &name)));
+        engine.store().values(scope, &select, &field, NAMES_MAX)
+    });
+    let found = found.await.map_err(|end| failed(&end))?;
+    Ok(found.iter().map(ToString::to_string).collect())
+}
+
+/// Operations of a service with the kinds of their spans.
+async fn operations(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Value, Failed> {
+    let service = params.get("service").ok_or((400, "parameter 'service' is required".to_owned()))?;
+    let names = values(engine, caller, SpanField::Name, Some(service.to_owned())).await?;
+    let kind = params.get("spanKind").unwrap_or_default().to_owned();
+    let named = |name: &Value| json!({ "name": name, "spanKind": kind });
+    Ok(names.as_array().into_iter().flatten().map(named).collect())
+}
+
+/// One trace.
+async fn trace(engine: &Arc<Engine>, caller: &Caller, id: &str) -> Result<Value, Failed> {
+    let id = TraceId::parse(id)
+        .ok_or_else(|| (400, format!("`{id}` is no trace id of up to 32 hexadecimal digits")))?;
+    let scope = engine.scope(caller);
+    let found = engine.query(scope, None, move |engine, scope| engine.store().trace(scope, id, None)).await;
+    let found = found.map_err(|end| failed(&end))?;
+    let trace = found.ok_or_else(|| (404, "trace not found".to_owned()))?;
+    Ok(json!([write::trace(&trace)]))
+}

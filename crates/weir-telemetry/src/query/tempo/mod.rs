@@ -1,0 +1,99 @@
+//! Tempo's query interface, below `/tempo`: traces by id, search by TraceQL or tags, names and values.
+//!
+//! Source: <https://grafana.com/docs/tempo/latest/api_docs/>.
+
+mod find;
+mod otlp;
+
+use std::sync::Arc;
+
+use http::header::ACCEPT;
+use http::request::Parts;
+use serde_json::json;
+use weir_signal::{ReadError, TraceId, TraceSource};
+
+use super::params::{Params, decoded};
+use crate::caller::Caller;
+use crate::engine::{Engine, QueryEnd};
+use crate::http::{Answer, answer as whole_answer, json as json_answer, text};
+
+/// An error: its status and its words.
+type Failed = (u16, String);
+
+const PROTOBUF: &str = "application/protobuf";
+
+/// Answers what stands below `/tempo/`.
+pub(crate) async fn answer(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    path: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Answer {
+    let params = Params::of(parts, body);
+    let steps: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let done = match steps[..] {
+        ["api", "echo"] => Ok(text(200, "echo")),
+        ["ready"] => Ok(text(200, "ready\n")),
+        ["api", "status", "buildinfo"] => {
+            Ok(json_answer(200, &json!({ "version": "2.9.0", "revision": "weir" })))
+        }
+        ["api", "traces", id] => trace(engine, caller, parts, id, Version::One).await,
+        ["api", "v2", "traces", id] => trace(engine, caller, parts, id, Version::Two).await,
+        ["api", "search"] => find::search(engine, caller, &params).await,
+        ["api", "search", "tags"] => find::tags(engine, caller, Version::One, &params).await,
+        ["api", "v2", "search", "tags"] => find::tags(engine, caller, Version::Two, &params).await,
+        ["api", "search", "tag", name, "values"] => {
+            find::values(engine, caller, Version::One, &decoded(name, false), &params).await
+        }
+        ["api", "v2", "search", "tag", name, "values"] => {
+            find::values(engine, caller, Version::Two, &decoded(name, false), &params).await
+        }
+        _ => Err((404, format!("no interface of Tempo is at /tempo/{path}"))),
+    };
+    done.unwrap_or_else(|(status, words)| text(status, format!("{words}\n")))
+}
+
+/// Of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+fn failed(end: &QueryEnd<ReadError>) -> Failed {
+    let status = match end {
+        QueryEnd::TimedOut(_) | QueryEnd::Failed(ReadError::Cancelled) => 503,
+        QueryEnd::Failed(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Series(_)) => 422,
+        _ => 500,
+    };
+    (status, end.to_string())
+}
+
+async fn trace(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    parts: &Parts,
+    id: &str,
+    version: Version,
+) -> Result<Answer, Failed> {
+    let id = TraceId::parse(id)
+        .ok_or_else(|| (400, format!("`{id}` is no trace id of up to 32 hexadecimal digits")))?;
+    let scope = engine.scope(caller);
+    let found = engine.query(scope, None, move |engine, scope| engine.store().trace(scope, id, None)).await;
+    let trace =
+        found.map_err(|end| failed(&end))?.ok_or_else(|| (404, format!("trace {id} is not known")))?;
+    let protobuf = parts.headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == PROTOBUF.as_bytes());
+    Ok(match (version, protobuf) {
+        (Version::One, true) => whole_answer(200, PROTOBUF, otlp::trace(&trace)),
+        (Version::Two, true) => {
+            let mut out = weir_intake::wire::Writer::new();
+            out.bytes(1, &otlp::trace(&trace));
+            whole_answer(200, PROTOBUF, out.into_bytes())
+        }
+        (Version::One, false) => json_answer(200, &json!({ "batches": otlp::batches(&trace) })),
+        (Version::Two, false) => {
+            json_answer(200, &json!({ "trace": { "resourceSpans": otlp::batches(&trace) }, "metrics": {} }))
+        }
+    })
+}

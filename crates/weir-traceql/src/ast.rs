@@ -125,8 +125,7 @@ pub enum Outcome {
 impl SpansOp {
     /// As it is written.
     pub fn as_str(self) -> &'static str {
-        use Outcome::{Both, Right, Without};
-        use Relation::{Ancestor, Child, Descendant, Parent, Sibling};
+        use {Outcome::*, Relation::*};
         match self {
             Self::And => "&&",
             Self::Or => "||",

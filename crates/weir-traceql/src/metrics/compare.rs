@@ -84,9 +84,9 @@ impl<'a> Comparing<'a> {
                     values,
                 };
                 let mut total = vec![0.0; self.steps.count()];
-                for (slot, count) in values.values().flat_map(|counts| counts.iter().enumerate()) {
-                    total[slot] += count;
-                }
+                values
+                    .values()
+                    .for_each(|counts| total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count));
                 rows.push(row(total_called, Value::Nil, total));
                 let mut ranked: Vec<_> = values.into_iter().collect();
                 // Of values that are as frequent the first ones stay first.

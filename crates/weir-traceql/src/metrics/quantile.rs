@@ -17,10 +17,10 @@ pub(super) fn bucket_of(seen: &Seen<'_>) -> Option<f64> {
 
 /// The value below which a share of the spans lies, between the bounds of its bucket by the logarithm; 0 where there are no
 /// spans. Buckets are given as the bits of their upper bounds, and how many spans each has.
-pub(super) fn quantile(wanted: f64, buckets: &BTreeMap<u64, u64>) -> f64 {
-    let all: u64 = buckets.values().sum();
-    let below = ((wanted * all as f64).ceil() as u64).max(1);
-    let mut so_far = 0;
+pub(super) fn quantile(wanted: f64, buckets: &BTreeMap<u64, f64>) -> f64 {
+    let all: f64 = buckets.values().sum();
+    let below = (wanted * all).ceil().max(1.0);
+    let mut so_far = 0.0;
     let mut lower = None;
     for (bound, spans) in buckets {
         let upper = f64::from_bits(*bound);
@@ -28,10 +28,9 @@ pub(super) fn quantile(wanted: f64, buckets: &BTreeMap<u64, u64>) -> f64 {
             return upper;
         }
         if so_far + spans > below {
-            let share = (below - so_far) as f64 / *spans as f64;
             let upper = upper.log2();
             let lower = lower.map_or(upper - 1.0, f64::log2);
-            return (lower + (upper - lower) * share).exp2();
+            return (lower + (upper - lower) * (below - so_far) / spans).exp2();
         }
         so_far += spans;
         lower = Some(upper);
@@ -57,15 +56,13 @@ mod tests {
     #[test]
     fn a_quantile_lies_within_its_bucket() {
         let buckets =
-            [(1.0_f64, 2), (2.0, 2), (8.0, 4)].map(|(bound, spans)| (bound.to_bits(), spans)).into();
-        let check = |wanted: f64, value: f64| {
-            assert!((quantile(wanted, &buckets) - value).abs() < 1e-12, "{wanted}");
-        };
+            [(1.0_f64, 2.0), (2.0, 2.0), (8.0, 4.0)].map(|(bound, spans)| (bound.to_bits(), spans)).into();
+        let check = |wanted: f64, value: f64| assert_eq!(quantile(wanted, &buckets), value, "{wanted}");
         check(0.0, 2.0_f64.powf(-0.5));
         check(0.25, 1.0);
         check(0.5, 2.0);
         check(0.75, 4.0);
         check(1.0, 8.0);
-        assert!(quantile(0.5, &BTreeMap::new()).abs() < 1e-12);
+        assert_eq!(quantile(0.5, &BTreeMap::new()), 0.0);
     }
 }

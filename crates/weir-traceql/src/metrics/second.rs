@@ -33,14 +33,13 @@ fn each(rows: &mut [Row], calculate: impl Fn(f64) -> f64) {
 }
 
 fn passes(op: FieldOp, value: f64, limit: f64) -> bool {
-    let Some(order) = value.partial_cmp(&limit) else { return false };
     match op {
-        FieldOp::Equal => order.is_eq(),
-        FieldOp::NotEqual => order.is_ne(),
-        FieldOp::Less => order.is_lt(),
-        FieldOp::LessOrEqual => order.is_le(),
-        FieldOp::Greater => order.is_gt(),
-        _ => order.is_ge(),
+        FieldOp::Equal => value == limit,
+        FieldOp::NotEqual => value != limit && !value.is_nan(),
+        FieldOp::Less => value < limit,
+        FieldOp::LessOrEqual => value <= limit,
+        FieldOp::Greater => value > limit,
+        _ => value >= limit,
     }
 }
 
@@ -66,9 +65,7 @@ fn best(mut rows: Vec<Row>, limit: u32, order: impl Fn(f64, f64) -> std::cmp::Or
             (0..rows.len()).filter(|&row| !rows[row].values[step].is_nan()).collect();
         ranked.sort_by(|&a, &b| order(rows[a].values[step], rows[b].values[step]));
         ranked.drain(..limit.min(ranked.len()));
-        for row in ranked {
-            rows[row].values[step] = f64::NAN;
-        }
+        ranked.into_iter().for_each(|row| rows[row].values[step] = f64::NAN);
     }
     rows.retain(|row| row.values.iter().any(|value| !value.is_nan()));
     rows

@@ -125,7 +125,8 @@ pub enum Outcome {
 impl SpansOp {
     /// As it is written.
     pub fn as_str(self) -> &'static str {
-        use {Outcome::*, Relation::*};
+        use Outcome::{Both, Right, Without};
+        use Relation::{Ancestor, Child, Descendant, Parent, Sibling};
         match self {
             Self::And => "&&",
             Self::Or => "||",

@@ -89,7 +89,7 @@ impl Needed {
             Field::Binary(op, lhs, rhs) if op.is_comparison() => match (&**lhs, &**rhs) {
                 (Field::Attribute(attribute), Field::Value(value)) => self.compared(attribute, *op, value),
                 (Field::Value(value), Field::Attribute(attribute)) => {
-                    self.compared(attribute, turned(*op), value)
+                    self.compared(attribute, turned(*op), value);
                 }
                 _ => {}
             },

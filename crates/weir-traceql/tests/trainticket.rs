@@ -3,6 +3,7 @@
 //! They are CSV: trace, span, parent, pod, operation, start, end. Kinds follow from the operations: a path is served, HTTP and
 //! SQL are asked for.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::print_stdout, reason = "says that it was not run")]
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -348,7 +348,7 @@ fn intrinsic(scope: &str, word: &str) -> Option<Intrinsic> {
         ("span", "id") => Intrinsic::SpanId,
         ("span", "parentID") => Intrinsic::ParentId,
         ("span", "childCount") => Intrinsic::ChildCount,
-        ("", "rootName") | ("trace", "rootName") => Intrinsic::RootName,
+        ("" | "trace", "rootName") => Intrinsic::RootName,
         ("", "rootServiceName") | ("trace", "rootService") => Intrinsic::RootService,
         ("", "traceDuration") | ("trace", "duration") => Intrinsic::TraceDuration,
         ("trace", "id") => Intrinsic::TraceId,

@@ -1,6 +1,6 @@
 //! LogQL, the query language of Loki 3: text to tree, tree and lines to answer.
 //!
-//! [`parse`] makes a tree of a text and checks it, [`print`] writes it again. A [`Pipeline`] takes lines one at a time
+//! [`parse`] makes a tree of a text and checks it, [`print()`] writes it again. A [`Pipeline`] takes lines one at a time
 //! through the stages of a query. [`run_logs`] answers a query with lines, [`run_metric`] with numbers; what is done with
 //! the numbers is left to PromQL's operators.
 //!

@@ -1,6 +1,6 @@
 //! PromQL, the query language of Prometheus 3: text to tree, tree and series to answer.
 //!
-//! [`parse`] makes a tree of a text and checks its types, [`print`] and [`pretty`] write it again. What is accepted, what is
+//! [`parse`] makes a tree of a text and checks its types, [`print()`] and [`pretty`] write it again. What is accepted, what is
 //! refused and with which words is what Prometheus does.
 //!
 //! This crate knows no clock, no storage and no protocol. Series come from a

@@ -1,6 +1,6 @@
 //! TraceQL, the query language of Tempo: text to tree, tree and traces to answer.
 //!
-//! [`parse`] makes a tree of a text and checks its types, [`print`] writes it again. [`search`] finds the spans that a query
+//! [`parse`] makes a tree of a text and checks its types, [`print()`] writes it again. [`search`] finds the spans that a query
 //! selects, trace by trace; [`metrics`] counts and measures them over time. What is accepted and what it means is what Tempo
 //! does; where Tempo gives up on a whole query because of one span (`!` of a text, a division by zero), that span has no
 //! value here and is not selected.

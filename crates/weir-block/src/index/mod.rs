@@ -1,7 +1,7 @@
 //! The label index: which series there are, and which of them have a label.
 //!
 //! A *term* is a name and a value. Terms are numbered in their order; a series is the list of its terms. The index has
-//! pages of terms with the series that have each ([`terms`]), and pages of series with their terms ([`table`]), so that
+//! pages of terms with the series that have each (`terms`), and pages of series with their terms (`table`), so that
 //! reading a few labels or answering a few matchers touches a few pages only.
 //!
 //! Terms are front-coded and packed rather than put into an FST. Of an hour of twenty exporters (4,335 terms of 152 kB)

@@ -1,6 +1,6 @@
 //! Segments of metrics: samples and their index in two files.
 //!
-//! `data` has pages of blocks ([`page`]) and pages of columns of times ([`times`]), in the order in which they became full,
+//! `data` has pages of blocks (`page`) and pages of columns of times (`times`), in the order in which they became full,
 //! and can be written as it grows. `index` knows where they are, which series there are ([`crate::index`]), and has what is
 //! known of metrics beside samples. Within a segment a series is a number; numbers ascend with labels.
 

@@ -1,7 +1,7 @@
 //! Columns of floats.
 //!
 //! A column is written in two parts: *light* bytes, which general compression may shorten, and *dense* ones, which are
-//! entropy-coded already. Most columns are decimal fractions and become whole numbers ([`decimal`], [`integers`]); where
+//! entropy-coded already. Most columns are decimal fractions and become whole numbers (`decimal`, [`integers`]); where
 //! another column of the same page moves alike, as buckets of one histogram do, only the difference to it is written.
 //!
 //! ```text

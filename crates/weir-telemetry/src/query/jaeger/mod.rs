@@ -5,6 +5,7 @@
 mod find;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -16,8 +17,10 @@ use crate::caller::Caller;
 use crate::engine::{Engine, QueryEnd};
 use crate::http::{Answer, json as json_answer};
 
-/// Values of a list: services, operations.
+/// Services of a list.
 const NAMES_MAX: usize = 10_000;
+/// Traces that are looked at for the operations of a service.
+const TRACES_MAX: usize = 10_000;
 
 /// An error: its status and its words.
 type Failed = (u16, String);
@@ -33,9 +36,12 @@ pub(crate) async fn answer(
     let params = Params::of(parts, body);
     let steps: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let done = match steps[..] {
-        ["services"] => values(engine, caller, SpanField::Service, None).await,
+        ["services"] => services(engine, caller).await,
         ["services", service, "operations"] => {
-            values(engine, caller, SpanField::Name, Some(decoded(service, false).into_owned())).await
+            let found = names(engine, caller, decoded(service, false).into_owned()).await;
+            found.map(|found| {
+                found.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>().into_iter().collect()
+            })
         }
         ["operations"] => operations(engine, caller, &params).await,
         ["traces", id] => trace(engine, caller, id).await,
@@ -72,30 +78,45 @@ fn all_time() -> SpanSelect {
     SpanSelect { from_ns: i64::MIN, to_ns: i64::MAX, conditions: Vec::new() }
 }
 
-/// The values of a field; of one service's spans where one is named.
-async fn values(
-    engine: &Arc<Engine>,
-    caller: &Caller,
-    field: SpanField,
-    service: Option<String>,
-) -> Result<Value, Failed> {
+/// The services that spans come from.
+async fn services(engine: &Arc<Engine>, caller: &Caller) -> Result<Value, Failed> {
     let scope = engine.scope(caller);
     let found = engine.query(scope, None, move |engine, scope| {
-        let mut select = all_time();
-        select.conditions.extend(service.map(|name| find::is(SpanField::Service, &name)));
-        engine.store().values(scope, &select, &field, NAMES_MAX)
+        engine.store().values(scope, &all_time(), &SpanField::Service, NAMES_MAX)
     });
     let found = found.await.map_err(|end| failed(&end))?;
     Ok(found.iter().map(ToString::to_string).collect())
 }
 
+/// Names and kinds of a service's spans, in its newest traces.
+async fn names(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    service: String,
+) -> Result<BTreeSet<(String, &'static str)>, Failed> {
+    let scope = engine.scope(caller);
+    let found = engine.query(scope, None, move |engine, scope| {
+        let mut select = all_time();
+        select.conditions.push(find::is(SpanField::Service, &service));
+        let mut stream = engine.store().search(scope, &select)?;
+        let mut found = BTreeSet::new();
+        for _ in 0..TRACES_MAX {
+            let Some(trace) = stream.next()? else { break };
+            let own = trace.spans.iter().filter(|span| span.resource.service() == service);
+            found.extend(own.map(|span| (span.name.to_string(), span.kind.as_str())));
+        }
+        Ok::<_, ReadError>(found)
+    });
+    found.await.map_err(|end| failed(&end))
+}
+
 /// Operations of a service with the kinds of their spans.
 async fn operations(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Value, Failed> {
     let service = params.get("service").ok_or((400, "parameter 'service' is required".to_owned()))?;
-    let names = values(engine, caller, SpanField::Name, Some(service.to_owned())).await?;
-    let kind = params.get("spanKind").unwrap_or_default().to_owned();
-    let named = |name: &Value| json!({ "name": name, "spanKind": kind });
-    Ok(names.as_array().into_iter().flatten().map(named).collect())
+    let kind = params.get("spanKind").unwrap_or_default();
+    let found = names(engine, caller, service.to_owned()).await?;
+    let wanted = found.iter().filter(|(_, found)| kind.is_empty() || *found == kind);
+    Ok(wanted.map(|(name, kind)| json!({ "name": name, "spanKind": kind })).collect())
 }
 
 /// One trace.

@@ -131,7 +131,7 @@ pub(super) fn series<'c>(
     select.from_ms = oldest(context, shift.apply(grid.first()));
     select.to_ms = shift.apply(grid.last());
     let series = Opened::new(context, &select)?;
-    let columns = Box::new(Instant { context, series, points: Points::default(), grid, shift, aspect });
+    let columns = Box::new(InstantStream { context, series, points: Points::default(), grid, shift, aspect });
     Ok(Vector { columns, may_repeat: false })
 }
 
@@ -140,7 +140,7 @@ fn oldest(context: &Context<'_>, time_ms: i64) -> i64 {
     time_ms.saturating_sub(context.lookback_ms.saturating_sub(1))
 }
 
-struct Instant<'c> {
+struct InstantStream<'c> {
     context: &'c Context<'c>,
     series: Opened<'c>,
     points: Points,
@@ -149,7 +149,7 @@ struct Instant<'c> {
     aspect: Aspect,
 }
 
-impl ColumnStream for Instant<'_> {
+impl ColumnStream for InstantStream<'_> {
     fn next(&mut self, column: &mut Column) -> Result<bool, EvalError> {
         while let Some(labels) = self.series.next(self.context, &mut self.points)? {
             self.fill(column);
@@ -162,7 +162,7 @@ impl ColumnStream for Instant<'_> {
     }
 }
 
-impl Instant<'_> {
+impl InstantStream<'_> {
     fn fill(&self, column: &mut Column) {
         let points = &self.points;
         column.reset(self.grid.len());

@@ -42,7 +42,7 @@ pub use changes::changes;
 pub use diagnostic::{Diagnostic, Related, Severity, to_json};
 pub use edit::{delete_listener, delete_route, delete_service, put_listener, put_route, put_service};
 pub use preset::{embedded_default, proxy_to};
-pub use print::{print, print_listener, print_route, print_service};
+pub use print::{print, print_listener, print_route, print_service, print_store};
 pub use render::{Style, render};
 pub use schema::{reference, schema};
 

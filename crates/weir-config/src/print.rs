@@ -31,6 +31,11 @@ pub fn print_listener(listener: &Listener) -> Value {
     listener_out(listener).json()
 }
 
+/// What is remembered, as `store` in a configuration takes it.
+pub fn print_store(store: &weir_model::Telemetry) -> Value {
+    obj().write(store).json()
+}
+
 pub(crate) fn route_out(route: &Route) -> Out {
     via::<RouteText>().write(route)
 }

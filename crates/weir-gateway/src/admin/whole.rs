@@ -13,7 +13,7 @@ pub(super) fn print_json(model: &Model) -> Value {
     listeners.sort_by(|a, b| a.id.cmp(&b.id));
     let services: Map<String, Value> =
         model.services.values().map(|s| (s.id.to_string(), weir_config::print_service(s))).collect();
-    json!({
+    let mut whole = json!({
         "version": 1,
         "workers": model.workers.map_or_else(|| json!("none"), |workers| json!(workers)),
         "admin": present([
@@ -38,7 +38,11 @@ pub(super) fn print_json(model: &Model) -> Value {
         "listeners": listeners.into_iter().map(|l| weir_config::print_listener(l)).collect::<Value>(),
         "services": services,
         "routes": routes.into_iter().map(|r| weir_config::print_route(r)).collect::<Value>(),
-    })
+    });
+    if let Some(store) = &model.store {
+        whole["store"] = weir_config::print_store(store);
+    }
+    whole
 }
 
 fn path(path: &Path) -> Value {

@@ -141,8 +141,13 @@ impl Server {
             tracing::warn!("requests to the store were still open after {DRAIN:?}: they are cut off");
         }
         if let Some(follower) = self.follower.take() {
-            // Ends by itself once the gateway has let go of its end.
-            let _ = tokio::task::spawn_blocking(move || follower.join()).await;
+            // Ends by itself once the gateway has let go of its end; a disk that hangs is not waited for.
+            let ended = tokio::task::spawn_blocking(move || follower.join());
+            if tokio::time::timeout(DRAIN, ended).await.is_err() {
+                tracing::warn!(
+                    "Weir's own last records were still on their way after {DRAIN:?}: they are lost"
+                );
+            }
         }
     }
 }

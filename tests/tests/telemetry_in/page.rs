@@ -47,6 +47,11 @@ fn every_address_on_the_page_is_known() {
         if path.is_empty() || path == "/tempo" {
             continue;
         }
+        // A trace that nobody sent here is not there, which is another answer than that of an address that is not.
+        if path.starts_with("/api/traces/") {
+            assert!(store.get(path, "").text().contains("trace not found"), "{path}");
+            continue;
+        }
         let statuses = [store.get(path, ""), store.post(path, "content-type: application/json\r\n", "[]")]
             .map(|answer| answer.status());
         assert!(statuses.iter().any(|status| !matches!(status, 404 | 405)), "{path}: {statuses:?}");

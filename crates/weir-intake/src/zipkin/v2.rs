@@ -29,8 +29,12 @@ pub fn decode_v2_json(
 
 /// The members of a list that is the whole text.
 pub(super) fn list(text: &[u8]) -> Result<Vec<Value>, Refusal> {
-    serde_json::from_slice(text)
-        .map_err(|error| Refusal::new(Reason::Malformed, format!("no JSON list of spans: {error}")))
+    let wrong = |what: String| Refusal::new(Reason::Malformed, format!("no JSON list of spans: {what}"));
+    let all: Vec<Value> = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    match all.iter().position(|one| !one.is_object()) {
+        Some(index) => Err(wrong(format!("member {index} is no object"))),
+        None => Ok(all),
+    }
 }
 
 fn span(value: &Value) -> Result<RawSpan, Refusal> {
@@ -123,5 +127,8 @@ mod tests {
         assert_eq!((&*span.status_message, &*span.events[0].name), ("500", "retry"));
         assert_eq!(&*span.attributes[0].key, "http.path");
         assert!(decode_v2_json(b"{}", &Limits::default(), &mut sink).is_err());
+        assert!(
+            decode_v2_json(b"[{\"traceId\":\"1\",\"id\":\"1\"},7]", &Limits::default(), &mut sink).is_err()
+        );
     }
 }

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use weir_emit::metrics::Registry;
 use weir_emit::trail::Trail;
 use weir_model::Telemetry;
 use weir_telemetry::Server;
+
+/// How long writing what is in memory may take at the end: a disk that fails must not keep the process.
+const CLOSE_WITHIN: Duration = Duration::from_secs(20);
 
 /// A store that takes and answers.
 pub(crate) struct Remembering {
@@ -50,7 +54,13 @@ impl Remembering {
     pub(crate) async fn stop(self) {
         let Self { store, server, .. } = self;
         server.stop().await;
-        match tokio::task::spawn_blocking(move || store.close()).await {
+        let closed = tokio::task::spawn_blocking(move || store.close());
+        let Ok(closed) = tokio::time::timeout(CLOSE_WITHIN, closed).await else {
+            return tracing::warn!(
+                "the store did not close within {CLOSE_WITHIN:?}: its log has what memory had"
+            );
+        };
+        match closed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the store's memory could not be written; its log has it");

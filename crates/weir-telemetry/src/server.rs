@@ -49,7 +49,7 @@ pub struct Server {
     http: Vec<SocketAddr>,
     grpc: Vec<SocketAddr>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
-    follower: Option<JoinHandle<()>>,
+    follower: Option<(Trail, JoinHandle<()>)>,
 }
 
 impl Server {
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// Keeps what the gateway in the same process says of its traffic. The way is to be handed to the gateway; what it
-    /// was told is in the store once the gateway is gone and [`Server::stop`] has returned.
+    /// was told until it drained is in the store once [`Server::stop`] has returned.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -108,7 +108,8 @@ impl Server {
         }
         let (trail, reader) = Trail::new(Keeps { logs: own.logs, spans_ppm: own.spans_ppm });
         trail.register(registry);
-        self.follower = Some(own::follow(self.engine.store().clone(), reader, own.logs)?);
+        let thread = own::follow(self.engine.store().clone(), reader, own.logs)?;
+        self.follower = Some((trail.clone(), thread));
         Ok(Some(trail))
     }
 
@@ -140,8 +141,9 @@ impl Server {
         if ended.await.is_err() {
             tracing::warn!("requests to the store were still open after {DRAIN:?}: they are cut off");
         }
-        if let Some(follower) = self.follower.take() {
-            // Ends by itself once the gateway has let go of its end; a disk that hangs is not waited for.
+        if let Some((trail, follower)) = self.follower.take() {
+            trail.close();
+            // Ends once it has taken what is left; a disk that hangs is not waited for.
             let ended = tokio::task::spawn_blocking(move || follower.join());
             if tokio::time::timeout(DRAIN, ended).await.is_err() {
                 tracing::warn!(

@@ -101,6 +101,12 @@ impl Trail {
         }
     }
 
+    /// Ends the way: what was handed over is still taken, further records are dropped and counted. For the end of the
+    /// process, when workers have handed over their last.
+    pub fn close(&self) {
+        self.owner.0.queue.close();
+    }
+
     /// Waits until everything handed over before this call was taken, but no longer than `bound`; says whether it was.
     pub fn flush(&self, bound: Duration) -> bool {
         self.owner.0.queue.flush(bound)

@@ -114,6 +114,7 @@ const PEERS: &[Peer] = &[
     debian("curl", "curl", &["--version"]),
     debian("valgrind", "valgrind", &["--version"]),
     debian("strace", "strace", &["--version"]),
+    debian("prometheus-node-exporter", "prometheus-node-exporter", &["--version"]),
     Peer {
         name: "prometheus",
         // Without the clients of every cloud's discovery, which are most of its code.
@@ -228,7 +229,6 @@ const PEERS: &[Peer] = &[
         version: &["-c", "import duckdb; print(duckdb.__version__)"],
         needed_by: Need::Benches,
     },
-    recorded("prometheus-node-exporter", "prometheus-node-exporter"),
     recorded("prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
     recorded("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
     recorded("prometheus-process-exporter", "prometheus-process-exporter"),

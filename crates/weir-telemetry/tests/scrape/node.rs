@@ -22,8 +22,11 @@ fn program() -> Option<PathBuf> {
         .flat_map(|folder| ["prometheus-node-exporter", "node_exporter"].map(|name| folder.join(name)))
         .find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "prometheus-node-exporter is missing: install it");
-        eprintln!("NOT RUN: scraping needs prometheus-node-exporter; install it");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "prometheus-node-exporter is missing: `cargo xtask peers` installs it"
+        );
+        eprintln!("NOT RUN: scraping needs prometheus-node-exporter; `cargo xtask peers` installs it");
     }
     found
 }

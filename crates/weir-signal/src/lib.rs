@@ -7,6 +7,7 @@
 //! This crate knows no encoding, no file, no socket and no clock. Times of metrics are milliseconds, times of logs and
 //! spans nanoseconds, both since 1970 (UTC) and signed.
 
+mod base64;
 mod histogram;
 mod labels;
 mod log;
@@ -21,6 +22,7 @@ mod source;
 mod span;
 mod value;
 
+pub use base64::{base64, unbase64};
 pub use histogram::{
     Bucket, BucketRun, Buckets, CUSTOM_SCHEMA, Histogram, HistogramMean, HistogramSample, HistogramSum,
     IntBuckets, IntHistogram, InvalidHistogram, Joined, MixedSchemas, QuantileNote, ResetHint, go_g,

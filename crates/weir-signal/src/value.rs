@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::base64::base64;
+
 /// A value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -56,7 +58,7 @@ impl fmt::Display for Value {
         match self {
             Self::Empty => Ok(()),
             Self::String(text) => out.write_str(text),
-            Self::Bytes(bytes) => base64(out, bytes),
+            Self::Bytes(bytes) => out.write_str(&base64(bytes)),
             other => json(out, other),
         }
     }
@@ -72,9 +74,7 @@ fn json(out: &mut fmt::Formatter<'_>, value: &Value) -> fmt::Result {
         Value::Double(value) if value.is_nan() => out.write_str("\"NaN\""),
         Value::Double(value) => out.write_str(if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" }),
         Value::Bytes(bytes) => {
-            out.write_str("\"")?;
-            base64(out, bytes)?;
-            out.write_str("\"")
+            write!(out, "\"{}\"", base64(bytes))
         }
         Value::Array(values) => {
             out.write_str("[")?;
@@ -115,20 +115,6 @@ fn json_string(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         }
     }
     out.write_str("\"")
-}
-
-fn base64(out: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
-        let group =
-            chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let character =
-                if digit <= chunk.len() { DIGITS[(group >> (18 - 6 * digit) & 63) as usize] } else { b'=' };
-            write!(out, "{}", char::from(character))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use weir_signal::{Reason, Refusal};
+use weir_signal::{Reason, Refusal, unbase64};
 
 use crate::wire::{DEPTH_MAX, Writer};
 
@@ -415,25 +415,8 @@ fn hex(value: &Value) -> Result<Vec<u8>, Wrong> {
 /// Base64 in either alphabet (RFC 4648, sections 4 and 5), padded or not.
 fn base64(value: &Value) -> Result<Vec<u8>, Wrong> {
     let Some(text) = value.as_str() else { return wrong("is no Base64 text") };
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut group, mut bits) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return wrong("is no Base64 text"),
-        };
-        group = (group << 6 | u32::from(digit)) & 0xff_ffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((group >> bits) as u8);
-        }
-    }
-    Ok(bytes)
+    let text = text.replace('-', "+").replace('_', "/");
+    unbase64(text.as_bytes()).or_else(|_| wrong("is no Base64 text"))
 }
 
 #[cfg(test)]

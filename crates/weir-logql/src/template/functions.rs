@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
+use weir_signal::{base64, unbase64};
+
 use super::execute::{Context, TEXT_MAX};
 use super::printf::printf;
 use super::time::{self, Time};
@@ -111,7 +113,7 @@ functions! {
     "urldecode" 1..1 => |a, _| unescape_url(text(a, 0)?).map(Value::Text);
     "urlencode" 1..1 => |a, _| Ok(Value::Text(escape_url(text(a, 0)?)));
     "b64enc" 1..1 => |a, _| said(base64(text(a, 0)?.as_bytes()));
-    "b64dec" 1..1 => |a, _| said(unbase64(text(a, 0)?));
+    "b64dec" 1..1 => |a, _| said(said_in_base64(text(a, 0)?));
     "fromJson" 1..1 => |a, _| Ok(Value::from_json(text(a, 0)?).unwrap_or(Value::Nil));
 
     // Numbers.
@@ -489,37 +491,10 @@ fn unescape_url(text: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group =
-            chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let shown = digit <= chunk.len();
-            out.push(if shown { BASE64[(group >> (18 - 6 * digit) & 63) as usize].into() } else { '=' });
-        }
-    }
-    out
-}
-
 /// What is said in Base64, with or without its padding; else why it is none.
-fn unbase64(text: &str) -> String {
-    let digits = text.trim_end_matches('=').as_bytes();
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for (number, chunk) in digits.chunks(4).enumerate() {
-        let mut group = 0_u32;
-        for (at, digit) in chunk.iter().enumerate() {
-            let Some(value) = BASE64.iter().position(|known| known == digit) else {
-                return format!("illegal base64 data at input byte {}", number * 4 + at);
-            };
-            group |= (value as u32) << (18 - 6 * at);
-        }
-        if chunk.len() == 1 {
-            return format!("illegal base64 data at input byte {}", number * 4);
-        }
-        bytes.extend_from_slice(&group.to_be_bytes()[1..chunk.len()]);
+fn said_in_base64(text: &str) -> String {
+    match unbase64(text.as_bytes()) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(at) => format!("illegal base64 data at input byte {at}"),
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

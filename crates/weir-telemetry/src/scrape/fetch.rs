@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use weir_intake::compress::Encoding;
 use weir_intake::exposition::{Format, ScrapeProtocol, accept_header};
 use weir_model::{Authorization, ScrapeJob, SecretRef};
-use weir_signal::Refusal;
+use weir_signal::{Refusal, base64};
 
 use super::target::Url;
 use super::tls::Tls;
@@ -206,21 +206,6 @@ fn secret(from: &SecretRef) -> Result<Vec<u8>, FetchError> {
     Ok(read.bytes.trim_ascii().to_vec())
 }
 
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * place) & 63) as usize];
-            out.push(if place > chunk.len() { '=' } else { char::from(digit) });
-        }
-    }
-    out
-}
-
 /// How an exchange failed.
 enum ExchangeError {
     /// No byte of an answer came.
@@ -355,16 +340,6 @@ mod tests {
         check("//i:2/c", Some("http://i:2/c"));
         check("ftp://i/c", None);
         check("https://u:p@i/c", None);
-    }
-
-    #[test]
-    fn base64_is_written() {
-        let check = |text: &str, expect: &str| assert_eq!(base64(text.as_bytes()), expect);
-        check("", "");
-        check("M", "TQ==");
-        check("Ma", "TWE=");
-        check("Man", "TWFu");
-        check("user:pass", "dXNlcjpwYXNz");
     }
 
     #[test]

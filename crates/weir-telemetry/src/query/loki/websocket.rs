@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use weir_signal::{base64, unbase64};
 
 use crate::http::{Answer, text, whole};
 
@@ -40,7 +41,7 @@ pub(super) fn handshake(headers: &HeaderMap) -> Result<Answer, Answer> {
     }
     let key = headers
         .get(SEC_WEBSOCKET_KEY)
-        .filter(|key| crate::caller::base64(key.as_bytes()).is_some_and(|bytes| bytes.len() == 16));
+        .filter(|key| unbase64(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16));
     let version = headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version.as_bytes() == b"13");
     let (Some(key), true) = (key, version) else {
         let mut refused = text(400, "the WebSocket handshake needs a key, and version 13\n");
@@ -60,18 +61,7 @@ pub(super) fn handshake(headers: &HeaderMap) -> Result<Answer, Answer> {
 
 /// What proves that a client's key was read.
 fn accept(key: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat());
-    let mut out = String::new();
-    for chunk in hash.as_ref().chunks(3) {
-        let group =
-            chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let shown = digit <= chunk.len();
-            out.push(if shown { DIGITS[(group >> (18 - 6 * digit) & 63) as usize].into() } else { '=' });
-        }
-    }
-    out
+    base64(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat()).as_ref())
 }
 
 /// What a client said.

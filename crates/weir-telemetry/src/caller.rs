@@ -1,10 +1,10 @@
 //! Who calls, and what that makes of them.
 
-use std::path::PathBuf;
-
 use aws_lc_rs::digest;
-use weir_model::{Access, Permission, Proof, SecretRef};
-use weir_signal::Tenant;
+use weir_model::{Access, Permission, Proof};
+use weir_signal::{Tenant, unbase64};
+
+use crate::tls::{self, TlsError};
 
 /// Whoever brings telemetry or asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,17 +30,9 @@ impl Caller {
 /// Why callers cannot be told apart.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
-    /// A token's file cannot be read.
-    #[error("the token {}: {error}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        error: std::io::Error,
-    },
-    /// A token's variable is not set.
-    #[error("the token: the environment variable {0} is not set")]
-    NotSet(String),
+    /// A token cannot be read.
+    #[error("the token: {0}")]
+    Read(#[from] TlsError),
     /// A token is too short to be one.
     #[error("the token {0} has fewer than 16 bytes: anybody could guess it")]
     Short(String),
@@ -65,8 +57,8 @@ impl Guard {
             match &access.by {
                 Proof::Certificate(name) => guard.certificates.push((name.to_string(), caller)),
                 Proof::Token(secret) => {
-                    let bytes = read(secret)?;
-                    let token = bytes.trim_ascii();
+                    let secret_bytes = tls::read(secret)?.bytes;
+                    let token = secret_bytes.trim_ascii();
                     if token.len() < TOKEN_BYTES_MIN {
                         return Err(GuardError::Short(secret.to_string()));
                     }
@@ -100,17 +92,6 @@ impl Guard {
     }
 }
 
-fn read(secret: &SecretRef) -> Result<Vec<u8>, GuardError> {
-    match secret {
-        SecretRef::File(path) => {
-            std::fs::read(path).map_err(|error| GuardError::Read { path: path.clone(), error })
-        }
-        SecretRef::Env(name) => std::env::var_os(name)
-            .map(std::ffi::OsString::into_encoded_bytes)
-            .ok_or_else(|| GuardError::NotSet(name.clone())),
-    }
-}
-
 /// The token in `Bearer TOKEN`, or the password in `Basic …`, which is what agents without a field for tokens can send.
 fn token(header: &[u8]) -> Option<Vec<u8>> {
     let space = header.iter().position(|&byte| byte == b' ')?;
@@ -119,56 +100,18 @@ fn token(header: &[u8]) -> Option<Vec<u8>> {
         return Some(value.to_vec());
     }
     if scheme.eq_ignore_ascii_case(b"basic") {
-        let pair = base64(value)?;
+        let pair = unbase64(value).ok()?;
         let colon = pair.iter().position(|&byte| byte == b':')?;
         return Some(pair[colon + 1..].to_vec());
     }
     None
 }
 
-/// Base64 (RFC 4648, section 4), padded or not; `None` for anything else.
-pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for chunk in text.chunks(4) {
-        let mut group = 0_u32;
-        for &character in chunk {
-            let digit = match character {
-                b'A'..=b'Z' => character - b'A',
-                b'a'..=b'z' => character - b'a' + 26,
-                b'0'..=b'9' => character - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            group = group << 6 | u32::from(digit);
-        }
-        let whole = (group << (6 * (4 - chunk.len()))).to_be_bytes();
-        match chunk.len() {
-            1 => return None,
-            length => bytes.extend_from_slice(&whole[1..length]),
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use weir_model::SecretRef;
 
-    #[test]
-    fn base64_is_read() {
-        let check = |text: &str, expect: Option<&str>| {
-            assert_eq!(base64(text.as_bytes()), expect.map(|text| text.as_bytes().to_vec()), "{text}");
-        };
-        check("", Some(""));
-        check("TQ==", Some("M"));
-        check("TWE=", Some("Ma"));
-        check("TWFu", Some("Man"));
-        check("dXNlcjpwYXNz", Some("user:pass"));
-        check("T", None);
-        check("T!==", None);
-    }
+    use super::*;
 
     #[test]
     fn callers_are_told_apart() {

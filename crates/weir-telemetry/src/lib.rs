@@ -1,12 +1,12 @@
 //! Remember: takes telemetry in by every protocol, fetches it from those that offer it, and answers queries.
 //!
 //! ```text
-//!  http/    ─► who is it? ─► receive/ ─► weir-intake ─► sink ─► store        (OTLP, remote write, Loki, Zipkin, Jaeger)
+//!  http/    ─► who is it? ─► receive/ ─► weir-intake ─► sink ─► store        (OTLP, remote write, Loki, Zipkin, Jaeger;
+//!                                                                              gRPC behind the same doors, UDP beside them)
 //!           └─►           ─► query/   ─► weir-…ql    ─► source ◄─ store      (Prometheus, Loki, Jaeger, Tempo)
-//!  grpc/    ─► who is it? ─► receive/                                         (OTLP, Jaeger)
-//!  udp/                   ─► receive/                                         (Jaeger)
 //!  scrape/  ─► targets    ─► weir-intake ─► sink ─► store
 //!  own/     ─► what the gateway says of itself ─► sink ─► store
+//!  ask.rs   ─► the same queries on a folder, without a door
 //! ```
 //!
 //! Invariants:

@@ -106,9 +106,10 @@ impl Server {
         if !own.logs && own.spans_ppm == 0 {
             return Ok(None);
         }
-        let (trail, reader) = Trail::new(Keeps { logs: own.logs, spans_ppm: own.spans_ppm });
+        let keeps = Keeps { logs: own.logs, spans_ppm: own.spans_ppm };
+        let (trail, reader) = Trail::new(keeps);
         trail.register(registry);
-        let thread = own::follow(self.engine.store().clone(), reader, own.logs)?;
+        let thread = own::follow(self.engine.store().clone(), reader, keeps)?;
         self.follower = Some((trail.clone(), thread));
         Ok(Some(trail))
     }

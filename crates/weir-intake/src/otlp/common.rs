@@ -1,5 +1,7 @@
 //! Messages that all signals share: attributes, resources, scopes (`opentelemetry.proto.common.v1`, `…resource.v1`).
 
+use std::fmt::Write as _;
+
 use weir_signal::{Attribute, InstrumentationScope, Resource, Value};
 
 use crate::wire::{Reader, WireError};
@@ -144,4 +146,12 @@ pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 /// Nanoseconds of the protocol, which are unsigned, as signed ones: what lies behind the year 2262 is its last moment.
 pub(super) fn nanos(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -8,7 +8,7 @@
 use weir_signal::{Attribute, Labels, LabelsBuilder, LogSink, Reason, Refusal, Value};
 
 use super::Accepted;
-use super::common::{Around, any_value, attribute, each_first, nanos, resource, scope};
+use super::common::{Around, any_value, attribute, each_first, hex, nanos, resource, scope};
 use crate::Limits;
 use crate::wire::Reader;
 
@@ -193,8 +193,8 @@ impl Record {
         if self.flags != 0 {
             fixed("flags", &self.flags.to_string());
         }
-        fixed("trace_id", &hex(&self.trace));
-        fixed("span_id", &hex(&self.span));
+        fixed("trace_id", &id(&self.trace));
+        fixed("span_id", &id(&self.span));
         fixed("event_name", &self.event);
         builder.build().map_err(|error| Refusal::new(Reason::Labels, error.to_string()))
     }
@@ -213,16 +213,9 @@ fn level(severity: u64, text: &str) -> &'static str {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    if bytes.iter().all(|&byte| byte == 0) {
-        return String::new();
-    }
-    bytes
-        .iter()
-        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
+/// An id as text; nothing where all bits are zero, which is none.
+fn id(bytes: &[u8]) -> String {
+    if bytes.iter().all(|&byte| byte == 0) { String::new() } else { hex(bytes) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_signal::{BucketRun, Exemplar, IntBuckets, IntHistogram, Labels, Reason, Refusal, ResetHint};
 
-use super::common::{attribute, nanos};
+use super::common::{attribute, hex, nanos};
 use crate::Limits;
 use crate::wire::{Reader, WireError};
 
@@ -188,14 +188,6 @@ fn exemplar(mut reader: Reader<'_>) -> Result<Option<Exemplar>, WireError> {
         }
     }
     Ok(Labels::from_pairs(pairs).ok().map(|labels| Exemplar { labels, value, time_ms }))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl Exponential {

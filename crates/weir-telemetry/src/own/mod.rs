@@ -11,25 +11,25 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use weir_emit::access::encode_json;
-use weir_emit::trail::{Entry, TrailReader};
+use weir_emit::trail::{Entry, Keeps, TrailReader};
 use weir_signal::{LogSink, SpanSink, Tenant};
 use weir_store::Store;
 
 use span::Spans;
 use stream::Streams;
 
-/// Turns records into lines and spans until the gateway has ended. `logs` says whether lines are kept.
-pub(crate) fn follow(store: Store, mut reader: TrailReader, logs: bool) -> std::io::Result<JoinHandle<()>> {
+/// Turns records into lines and spans until their way is closed.
+pub(crate) fn follow(store: Store, mut reader: TrailReader, keeps: Keeps) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("weir-own".into()).spawn(move || {
         let mut keeper =
-            Keeper { store, logs, spans: Spans::default(), streams: Streams::default(), line: Vec::new() };
+            Keeper { store, keeps, spans: Spans::default(), streams: Streams::default(), line: Vec::new() };
         while keeper.batch(&mut reader) {}
     })
 }
 
 struct Keeper {
     store: Store,
-    logs: bool,
+    keeps: Keeps,
     spans: Spans,
     streams: Streams,
     line: Vec<u8>,
@@ -38,9 +38,9 @@ struct Keeper {
 impl Keeper {
     /// Keeps one batch; false at the end.
     fn batch(&mut self, reader: &mut TrailReader) -> bool {
-        let Self { store, logs, spans, streams, line } = self;
+        let Self { store, keeps, spans, streams, line } = self;
         let tenant = Tenant::default();
-        let mut lines = logs.then(|| store.logs(&tenant));
+        let mut lines = keeps.logs.then(|| store.logs(&tenant));
         let mut traces = None;
         let goes_on = reader.take(|entry: Entry<'_>| {
             if let Some(sink) = &mut lines {

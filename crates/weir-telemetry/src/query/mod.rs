@@ -1,5 +1,6 @@
 //! Ways out: the HTTP interfaces that dashboards ask.
 
+mod failed;
 pub(crate) mod jaeger;
 mod json;
 pub(crate) mod loki;

@@ -9,9 +9,10 @@ use weir_signal::{
     Value,
 };
 
-use super::{Failed, failed, write};
+use super::write;
 use crate::caller::Caller;
 use crate::engine::{Engine, now_ms};
+use crate::query::failed::{Failed, failed};
 use crate::query::params::{Params, duration_ms};
 
 /// Traces of an answer where nobody says how many.

@@ -12,18 +12,16 @@ use http::request::Parts;
 use serde_json::{Value, json};
 use weir_signal::{ReadError, SpanField, SpanSelect, TraceId, TraceSource};
 
+use super::failed::{Failed, failed};
 use super::params::{Params, decoded};
 use crate::caller::Caller;
-use crate::engine::{Engine, QueryEnd};
+use crate::engine::Engine;
 use crate::http::{Answer, json as json_answer};
 
 /// Services of a list.
 const NAMES_MAX: usize = 10_000;
 /// Traces that are looked at for the operations of a service.
 const TRACES_MAX: usize = 10_000;
-
-/// An error: its status and its words.
-type Failed = (u16, String);
 
 /// Answers what stands below `/api/`.
 pub(crate) async fn answer(
@@ -62,15 +60,6 @@ pub(crate) async fn answer(
             &json!({ "data": null, "total": 0, "limit": 0, "offset": 0, "errors": [{ "code": code, "msg": msg }] }),
         ),
     }
-}
-
-fn failed(end: &QueryEnd<ReadError>) -> Failed {
-    let status = match end {
-        QueryEnd::TimedOut(_) | QueryEnd::Failed(ReadError::Cancelled) => 503,
-        QueryEnd::Failed(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Series(_)) => 422,
-        _ => 500,
-    };
-    (status, end.to_string())
 }
 
 /// Everything.

@@ -7,10 +7,11 @@ use serde_json::{Value as Json, json};
 use weir_signal::{SpanField, SpanSelect, TraceSource};
 use weir_traceql::{Found, SearchError, SearchOptions, SpanSet, Value, parse, search as run_search};
 
-use super::{Failed, Version, failed};
+use super::Version;
 use crate::caller::Caller;
 use crate::engine::{Engine, QueryEnd, now_ms};
 use crate::http::{Answer, json as json_answer};
+use crate::query::failed::{Failed, failed};
 use crate::query::params::Params;
 
 const LIMIT: usize = 20;

@@ -10,15 +10,13 @@ use std::sync::Arc;
 use http::header::ACCEPT;
 use http::request::Parts;
 use serde_json::json;
-use weir_signal::{ReadError, TraceId, TraceSource};
+use weir_signal::{TraceId, TraceSource};
 
+use super::failed::{Failed, failed};
 use super::params::{Params, decoded};
 use crate::caller::Caller;
-use crate::engine::{Engine, QueryEnd};
+use crate::engine::Engine;
 use crate::http::{Answer, answer as whole_answer, json as json_answer, text};
-
-/// An error: its status and its words.
-type Failed = (u16, String);
 
 const PROTOBUF: &str = "application/protobuf";
 
@@ -59,15 +57,6 @@ pub(crate) async fn answer(
 enum Version {
     One,
     Two,
-}
-
-fn failed(end: &QueryEnd<ReadError>) -> Failed {
-    let status = match end {
-        QueryEnd::TimedOut(_) | QueryEnd::Failed(ReadError::Cancelled) => 503,
-        QueryEnd::Failed(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Series(_)) => 422,
-        _ => 500,
-    };
-    (status, end.to_string())
 }
 
 async fn trace(

@@ -22,7 +22,8 @@ macro_rules! kinds {
         pub type $alias = Id<$marker>;
     )*};
 }
-kinds!(ListenerKind ListenerId "listener", RouteKind RouteId "route", ServiceKind ServiceId "service");
+kinds!(ListenerKind ListenerId "listener", RouteKind RouteId "route", ServiceKind ServiceId "service",
+    ChainName ChainId "chain");
 
 /// A name within a scope. The default scope is empty; a scope is a namespace of another owner, and references
 /// across scopes need a grant (none can be given yet, so such references are refused by configuration).

@@ -6,6 +6,7 @@
 //!
 //! Deliberately unknown here: IO, async, clocks, and how any of this is written down as text.
 
+mod chain;
 mod cow;
 mod failure;
 mod hash;
@@ -22,10 +23,14 @@ mod service;
 mod telemetry;
 mod time;
 
+pub use chain::{
+    Chain, ChainEndpoint, ChainKind, ChainTimeouts, ChainUrl, Finality, MockFaults, MockSettings,
+    QuorumSettings, Repeats,
+};
 pub use cow::CowMap;
 pub use failure::{Blame, Failure, FailureKind, Phase, Retry};
 pub use hash::{FixedHasher, FixedState, fixed_hash};
-pub use id::{Id, IdError, Kind, ListenerId, RouteId, ServiceId};
+pub use id::{ChainId, ChainName, Id, IdError, Kind, ListenerId, RouteId, ServiceId};
 pub use listener::{
     Admin, ClientAuth, HeadLimits, Listener, ListenerTimeouts, Network, PathRules, ServerCertificate,
     ServerTls, TlsVersion,

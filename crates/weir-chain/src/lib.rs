@@ -1,0 +1,13 @@
+//! One client for unlike chains.
+//!
+//! An adaptor makes an endpoint of a chain a [`Node`]: one try per call, in the words that all chains share. What chains have in
+//! common is written once, on top of it.
+//!
+//! It knows no configuration text, no command line, no gateway; and of a transaction's bytes nothing, but by what its chain finds it.
+
+mod heads;
+mod node;
+pub mod words;
+
+pub use heads::{HeadSender, Heads};
+pub use node::{Asked, BoxFuture, Node};

@@ -13,6 +13,7 @@ mod chunk;
 mod config;
 mod exposition;
 mod head;
+mod jsonrpc;
 mod log_segment;
 mod logql;
 mod loki_push;
@@ -49,6 +50,7 @@ const TARGETS: &[Target] = &[
     config::TARGET,
     log_segment::TARGET,
     logql::TARGET,
+    jsonrpc::TARGET,
     promql::TARGET,
     router::TARGET,
     exposition::TARGET,

@@ -14,6 +14,7 @@ pub const TARGETS: &[&str] = &[
     "remote_write",
     "loki_push",
     "otlp",
+    "jsonrpc",
     "promql",
     "logql",
     "values",

@@ -100,6 +100,18 @@ impl Running {
         family(self.pid()).into_iter().map(Cost::of).fold(Cost::default(), Cost::plus)
     }
 
+    /// CPU time so far, in nanoseconds, of those of its threads whose names begin so.
+    pub fn threads_ns(&self, name: &str) -> f64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        let read = |thread: &fs::DirEntry, file: &str| {
+            fs::read_to_string(thread.path().join(file)).unwrap_or_default()
+        };
+        threads
+            .filter(|thread| read(thread, "comm").starts_with(name))
+            .filter_map(|thread| read(&thread, "schedstat").split(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
     /// The last lines it printed.
     pub fn said(&self) -> String {
         let text = fs::read(&self.output).unwrap_or_default();

@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     /// Idle connections to the origin that are kept; each request has its own where there is none.
     pub(crate) pool: Option<u32>,
     pub(crate) upstream_tls: bool,
+    /// Further lines of Weir's file.
+    pub(crate) more: String,
     /// A scratch folder; certificate, configurations, logs.
     pub(crate) dir: PathBuf,
     pub(crate) core: usize,
@@ -64,6 +66,8 @@ pub(crate) struct Setup {
 /// A proxy that listens.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
+    /// Where it tells of itself, where it does.
+    pub(crate) admin: SocketAddr,
     pub(crate) running: Running,
     /// From its start to the first connection it took.
     pub(crate) start: Duration,
@@ -84,6 +88,7 @@ impl Setup {
             logs: false,
             pool: Some(256),
             upstream_tls: false,
+            more: String::new(),
             dir: dir.to_owned(),
             core: PROXY_CORE,
             weir: weir.to_owned(),
@@ -138,6 +143,7 @@ impl Setup {
             ("key", key.display().to_string()),
             ("pool_size", self.pool.unwrap_or_default().to_string()),
             ("routes", lines),
+            ("more", self.more.clone()),
         ];
         let text = self.fill(template, &values)?;
         let file = self.dir.join(template);
@@ -150,7 +156,7 @@ impl Setup {
             &self.dir.join(kind.name()),
         )?;
         running.wait_for(address, Duration::from_secs(90))?;
-        Ok(Proxy { address, running, start: begin.elapsed() })
+        Ok(Proxy { address, admin, running, start: begin.elapsed() })
     }
 
     /// Fills in a template; which lines stay is told in `bench/peers/README.md`.

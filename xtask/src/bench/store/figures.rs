@@ -82,7 +82,7 @@ impl Figures {
     }
 
     /// Ratios taken within rounds. `None` unless both were measured in every round.
-    fn ratio(&self, of: &'static str, to: &'static str, quantity: Quantity) -> Option<Median> {
+    pub(crate) fn ratio(&self, of: &'static str, to: &'static str, quantity: Quantity) -> Option<Median> {
         let (of, to) = (self.values.get(&(of, quantity))?, self.values.get(&(to, quantity))?);
         (of.len() == to.len())
             .then(|| Median::of(&of.iter().zip(to).map(|(of, to)| of / to).collect::<Vec<_>>()))

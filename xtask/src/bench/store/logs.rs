@@ -7,6 +7,7 @@ use super::bodies::{Bodies, BodyWriter, Protocol};
 use super::figures::{Figures, Quantity, Wanted};
 use super::http;
 use super::loki::{Entry, Request};
+use super::restored::Restored;
 use super::server::{Kind, Server};
 use super::train_ticket::{self, LogLine};
 
@@ -16,7 +17,8 @@ const DISK: Quantity = ("disk", "MB");
 const RATIO: Quantity = ("CSV : disk", ": 1");
 const LINES_RATIO: Quantity = ("lines : disk", ": 1");
 const RESIDENT: Quantity = ("resident after it", "MB");
-const FOUND: Quantity = ("lines found", "of those sent");
+const FOUND: Quantity = ("lines counted", "of those sent");
+const RESTORED: Quantity = ("lines and times restored", "of those sent");
 
 const KINDS: [Kind; 2] = [Kind::Weir, Kind::VictoriaLogs];
 
@@ -37,8 +39,9 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             csv_bytes as f64 / 1e6
         ),
     )
-    .bar(SPEED, Wanted::AtLeast, 30.0, None)
-    .bar(RATIO, Wanted::AtLeast, 55.0, None);
+    .bar(WITH_MERGES, Wanted::AtLeast, 30.0, None)
+    .bar(RATIO, Wanted::AtLeast, 55.0, None)
+    .bar(RESTORED, Wanted::AtLeast, 1.0, None);
     for round in 0..bench.rounds {
         for kind in bench.order(&KINDS, round) {
             let name = kind.name();
@@ -54,13 +57,20 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             figures.add(name, RATIO, csv_bytes as f64 / disk);
             figures.add(name, LINES_RATIO, bytes as f64 / disk);
             figures.add(name, FOUND, count(&server, &lines)? / lines.len() as f64);
+            if kind == Kind::Weir && round == 0 {
+                // From the disk: it is ended and started again.
+                server = server.restart_cold()?;
+                figures.add(name, RESTORED, Restored::of(&lines).read(&mut server.client())?);
+            }
             server.stop()?;
         }
     }
     figures.note(
         "Sent is all that the CSV files hold: node, pod and container as labels of streams, trace and span id as \
          structured metadata, the line with its time. MB/s count the bytes of lines only, each of which is a JSON \
-         object as the container runtime wrote it.",
+         object as the container runtime wrote it, against all the CPU time of the process. Disk is everything that \
+         is kept, index and filters too. Of Weir every line is read back from the disk through Loki's interface and \
+         compared with what was sent: time, line, labels, trace and span id.",
     );
     figures.report(&mut bench.report);
     Ok(())
@@ -88,7 +98,10 @@ fn entry(line: &LogLine) -> Entry<'_> {
     Entry {
         time_ns: line.time_ns,
         line: &line.line,
-        metadata: [("trace_id", line.trace_id.as_str()), ("span_id", line.span_id.as_str())],
+        metadata: {
+            let [trace_id, span_id] = line.ids();
+            [("trace_id", trace_id), ("span_id", span_id)]
+        },
     }
 }
 

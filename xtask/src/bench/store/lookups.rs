@@ -18,6 +18,7 @@ use super::{Bench, logs, otlp, traces};
 const TRACE: Quantity = ("a trace id, cold", "ms");
 const WORD: Quantity = ("a word that occurs three times, cold", "ms");
 const SPEED: Quantity = ("taken in, per core", "MB/s");
+const WITH_MERGES: Quantity = ("with all merges", "MB/s");
 const RATIO: Quantity = ("lines : disk", ": 1");
 
 const KINDS: [Kind; 2] = [Kind::Weir, Kind::VictoriaLogs];
@@ -42,6 +43,7 @@ fn in_logs(bench: &mut Bench) -> Result<()> {
         "lookups-logs",
         format!("{count} lines, {:.1} GB, of TrainTicket's templates (synthetic)", bytes as f64 / 1e9),
     )
+    .bar(WITH_MERGES, Wanted::AtLeast, 30.0, None)
     .bar(TRACE, Wanted::AtMost, 100.0, None)
     .bar(WORD, Wanted::AtMost, 500.0, None);
     for kind in bench.order(&KINDS, 0) {
@@ -51,6 +53,7 @@ fn in_logs(bench: &mut Bench) -> Result<()> {
         let sent = fill(&server, &templates, count).with_context(|| name)? as f64;
         figures.add(name, SPEED, sent / 1e6 / (server.cpu_s() - begin));
         server.settle()?;
+        figures.add(name, WITH_MERGES, sent / 1e6 / (server.cpu_s() - begin));
         figures.add(name, RATIO, sent / server.disk_bytes()? as f64);
         for tenth in [1, 3, 5, 7, 9] {
             let n = count * tenth / 10;
@@ -198,6 +201,7 @@ fn in_traces(bench: &mut Bench) -> Result<()> {
     let spans = Spans { originals, begin_ns, cycle_ns: 86_400_000_000_000 / cycles };
     let mut figures =
         Figures::new("lookups-traces", format!("{count} spans of TrainTicket's templates (synthetic)"))
+            .bar(SPANS_SPEED, Wanted::AtLeast, 60_000.0, None)
             .bar(BY_ID, Wanted::AtMost, 10.0, None)
             .bar(BY_ATTRIBUTE, Wanted::AtMost, 100.0, None);
     // As many spans take Jaeger a long time, so it takes part where it is asked for.

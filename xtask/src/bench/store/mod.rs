@@ -15,6 +15,7 @@ mod capture;
 mod duckdb;
 mod exposition;
 mod figures;
+mod gateway;
 mod http;
 mod logs;
 mod loki;
@@ -29,6 +30,7 @@ pub mod record;
 mod recording;
 mod remote_write;
 mod replay;
+mod restored;
 mod server;
 mod templates;
 mod traces;
@@ -62,10 +64,7 @@ pub struct Options {
     /// Rounds, where not the usual number
     #[arg(long)]
     rounds: Option<usize>,
-    /// Write every figure to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Keep the results in bench/results
+    /// Keep the results in bench/results, a file for each part
     #[arg(long)]
     record: bool,
     /// Where data is laid meanwhile; otherwise the system's folder for such
@@ -94,9 +93,39 @@ enum Part {
     Traces,
     /// Ids and rare words in 10 GB of logs and ten million spans
     Lookups,
+    /// The gateway with the store in its process: CPU of its workers and of all
+    Gateway,
 }
 
-const PARTS: [Part; 6] = [Part::Metrics, Part::Memory, Part::Query, Part::Logs, Part::Traces, Part::Lookups];
+const PARTS: [Part; 7] =
+    [Part::Metrics, Part::Memory, Part::Query, Part::Logs, Part::Traces, Part::Lookups, Part::Gateway];
+
+impl Part {
+    /// The name of its report, and those it is measured against.
+    fn report(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Metrics => ("store-metrics", &["victoria-metrics", "prometheus", "duckdb"]),
+            Self::Memory => ("store-memory", &["victoria-metrics", "prometheus"]),
+            Self::Query => ("store-query", &["prometheus", "victoria-metrics"]),
+            Self::Logs => ("store-logs", &["victoria-logs"]),
+            Self::Traces => ("store-traces", &["jaeger", "opentelemetry"]),
+            Self::Lookups => ("store-lookups", &["victoria-logs", "jaeger"]),
+            Self::Gateway => ("store-gateway", &[]),
+        }
+    }
+
+    fn measure(self, bench: &mut Bench) -> Result<()> {
+        match self {
+            Self::Metrics => metrics::run(bench),
+            Self::Memory => memory::run(bench),
+            Self::Query => query::run(bench),
+            Self::Logs => logs::run(bench),
+            Self::Traces => traces::run(bench),
+            Self::Lookups => lookups::run(bench),
+            Self::Gateway => gateway::run(bench),
+        }
+    }
+}
 
 /// What the parts share.
 struct Bench {
@@ -141,27 +170,22 @@ pub fn run(options: &Options) -> Result<()> {
         return record::run(options);
     }
     let rounds = options.rounds.unwrap_or(if options.short { 1 } else { 3 });
-    let peers = ["prometheus", "victoria-metrics", "victoria-logs", "jaeger"];
-    let mut bench = Bench {
-        short: options.short,
-        rounds,
-        peers: options.peers.clone(),
-        report: Report::begin_against("store", &peers, options.short, rounds),
-        scratch: match &options.dir {
-            Some(dir) => Scratch::within(dir, "store")?,
-            None => Scratch::new("store")?,
-        },
-        now_ms: SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64,
-    };
     for part in PARTS.into_iter().filter(|part| options.only.is_empty() || options.only.contains(part)) {
-        match part {
-            Part::Metrics => metrics::run(&mut bench)?,
-            Part::Memory => memory::run(&mut bench)?,
-            Part::Query => query::run(&mut bench)?,
-            Part::Logs => logs::run(&mut bench)?,
-            Part::Traces => traces::run(&mut bench)?,
-            Part::Lookups => lookups::run(&mut bench)?,
-        }
+        // A report each, so that a part that is recorded anew leaves the others' records as they are.
+        let (name, peers) = part.report();
+        let mut bench = Bench {
+            short: options.short,
+            rounds,
+            peers: options.peers.clone(),
+            report: Report::begin_against(name, peers, options.short, rounds),
+            scratch: match &options.dir {
+                Some(dir) => Scratch::within(dir, "store")?,
+                None => Scratch::new("store")?,
+            },
+            now_ms: SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64,
+        };
+        part.measure(&mut bench)?;
+        bench.report.finish(None, options.record)?;
     }
-    bench.report.finish(options.json.as_deref(), options.record)
+    Ok(())
 }

@@ -22,6 +22,13 @@ pub(super) struct LogLine {
     pub(super) line: String,
 }
 
+impl LogLine {
+    /// The ids of its trace and its span, as its metadata has them.
+    pub(super) fn ids(&self) -> [&str; 2] {
+        [&self.trace_id, &self.span_id]
+    }
+}
+
 /// A span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SpanRow {

@@ -164,16 +164,11 @@ impl Drop for Server {
     }
 }
 
-/// Runs a script of Node.js where the packages of its peer are found.
-pub fn run_node(node: &Path, script: &str) -> (bool, String) {
-    let output = Command::new(node)
-        .current_dir(node.parent().expect("a program in a folder"))
-        .args(["-e", script])
-        .stdin(Stdio::null())
-        .output()
-        .expect("a program that starts");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+/// Runs a script of Node.js where the packages of its peer are found, with bytes on its standard input.
+pub fn run_node(node: &Path, script: &str, input: &[u8]) -> (bool, String) {
+    let mut command = Command::new(node);
+    command.current_dir(node.parent().expect("a program in a folder")).args(["-e", script]);
+    end_of(command, input)
 }
 
 /// Runs a program to its end, and gives back whether it succeeded and all that it printed.
@@ -183,8 +178,13 @@ pub fn run(program: &Path, args: &[&str]) -> (bool, String) {
 
 /// The same with bytes on its standard input.
 pub fn run_with_input(program: &Path, args: &[&str], input: &[u8]) -> (bool, String) {
-    let mut child = Command::new(program)
-        .args(args)
+    let mut command = Command::new(program);
+    command.args(args);
+    end_of(command, input)
+}
+
+fn end_of(mut command: Command, input: &[u8]) -> (bool, String) {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -30,6 +30,13 @@ const OPENTELEMETRY_JS: &[&str] = &[
     "@opentelemetry/exporter-metrics-otlp-proto@0.301.0",
     "@opentelemetry/exporter-logs-otlp-http@0.301.0",
 ];
+/// The parsers of Grafana's editors, with the runtime they ask for.
+const LEZER: &[&str] = &[
+    "@grafana/lezer-logql@0.4.2",
+    "@grafana/lezer-traceql@1.0.0",
+    "@lezer/lr@1.4.10",
+    "@lezer/common@1.5.5",
+];
 /// The last clients that speak Jaeger's own protocols: gRPC, Thrift over HTTP and over UDP.
 const JAEGER_CLIENT: &str = "opentelemetry-exporter-jaeger==1.21.0 opentelemetry-sdk==1.21.0";
 /// Zipkin's, versions 1 and 2, JSON and protobuf.
@@ -158,6 +165,12 @@ const PEERS: &[Peer] = &[
             "-p",
             "require('./node_modules/@opentelemetry/exporter-logs-otlp-http/package.json').version",
         ],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "lezer",
+        from: Source::Npm { packages: LEZER, file: "@grafana/lezer-traceql/package.json" },
+        version: &["-p", "require('./node_modules/@grafana/lezer-logql/package.json').version"],
         needed_by: Need::Tests,
     },
     Peer {

@@ -147,7 +147,7 @@ fn opentelemetrys_sdk_for_node_sends() {
     let Some(node) = peer("telemetry", "opentelemetry_js") else { return };
     let store = Store::start();
     let url = format!("process.env.URL = 'http://127.0.0.1:{}'; process.env.WORD = 'from_js';", store.http);
-    let (succeeded, said) = run_node(&node, &format!("{url}\n{}", include_str!("senders/sdk.js")));
+    let (succeeded, said) = run_node(&node, &format!("{url}\n{}", include_str!("senders/sdk.js")), b"");
     assert!(succeeded, "{said}");
     sdk_arrived(&store, "orders-js", "from_js", said.trim());
 }

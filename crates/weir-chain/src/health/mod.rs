@@ -1,0 +1,5 @@
+//! Health: statuses of nodes, compared.
+
+mod table;
+
+pub use table::{EndpointHealth, Health, Verdict};

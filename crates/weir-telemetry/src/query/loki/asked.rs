@@ -17,7 +17,7 @@ pub(super) const CATEGORIZE_LABELS: &str = "categorize-labels";
 /// Lines of an answer where nobody says how many.
 const LIMIT: usize = 100;
 /// And at most.
-const LIMIT_MAX: usize = 50_000;
+pub(super) const LIMIT_MAX: usize = 50_000;
 
 /// How far back a request looks that does not say, in nanoseconds.
 const SINCE_NS: i64 = 3_600_000_000_000;

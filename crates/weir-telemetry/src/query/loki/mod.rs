@@ -7,6 +7,7 @@ mod asked;
 mod error;
 mod evaluate;
 mod find;
+mod limits;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -60,7 +61,11 @@ pub(crate) async fn answer(
     body: &[u8],
 ) -> Answer {
     let asked = Asked::new(Params::of(parts, body), &parts.headers, now_ns());
-    let done = match plan(path, &asked) {
+    let plan = match path {
+        "drilldown-limits" => Ok(Plan::Now(limits::drilldown(engine.settings()))),
+        _ => plan(path, &asked),
+    };
+    let done = match plan {
         Ok(Plan::Now(body)) => Ok(body),
         Ok(Plan::Work(work)) => engine
             .query(engine.scope(caller), None, move |engine, scope| work(engine.store(), scope))
@@ -105,9 +110,11 @@ fn plan(path: &str, asked: &Asked) -> Result<Plan, ApiError> {
 }
 
 /// The version of Loki whose interface this is: data sources choose their requests by it.
+const SPOKEN: &str = "3.5.0";
+
 fn build() -> Vec<u8> {
     serde_json::json!({
-        "version": "3.5.0",
+        "version": SPOKEN,
         "revision": concat!("weir-", env!("CARGO_PKG_VERSION")),
         "branch": "",
         "buildUser": "",

@@ -23,6 +23,7 @@ mod remote_write;
 mod router;
 mod series_segment;
 mod span_segment;
+mod traceql;
 mod values;
 
 use std::collections::HashSet;
@@ -52,6 +53,7 @@ const TARGETS: &[Target] = &[
     logql::TARGET,
     jsonrpc::TARGET,
     promql::TARGET,
+    traceql::TARGET,
     router::TARGET,
     exposition::TARGET,
     remote_write::TARGET,

@@ -17,6 +17,7 @@ pub const TARGETS: &[&str] = &[
     "jsonrpc",
     "promql",
     "logql",
+    "traceql",
     "values",
     "series_segment",
     "log_segment",

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use weir_block::logs::{LogRows, LogSegment, LogSegmentWriter, LogWriterOptions, RowRef, decode_block};
-use weir_block::{Effort, FileKind, FileWriter, InMemory, ReadAt};
+use weir_block::{Effort, FileKind, FileWriter, InMemory, ReadAt, Strict};
 use weir_signal::{Labels, LogSelect, ReadError};
 
 use crate::Target;
@@ -95,7 +95,7 @@ fn filter_of(head: &[u8], page: &[u8]) -> Vec<u8> {
 
 fn open(index: Vec<u8>, data: Vec<u8>, filter: Vec<u8>) -> Result<LogSegment, ReadError> {
     let file = |name, bytes: Vec<u8>| Arc::new(InMemory::new(name, bytes)) as Arc<dyn ReadAt>;
-    LogSegment::open(file("index", index), file("data", data), file("filter", filter))
+    LogSegment::open(file("index", index), file("data", data), Ok(file("filter", filter)))
 }
 
 /// Asks everything of a segment; only errors may come of it.
@@ -112,8 +112,8 @@ fn look_around(segment: Result<LogSegment, ReadError>) -> String {
         contains: vec!["a line of words, 0123456789abcdef0123456789abcdef:12345678".into()],
         ..LogSelect::default()
     };
-    let candidates = segment.candidates(&select).map(|candidates| candidates.blocks.len()).ok();
-    let volume = segment.volume(&select).map(|volume| volume.len()).ok();
+    let candidates = segment.candidates(&select, &mut Strict).map(|candidates| candidates.blocks.len()).ok();
+    let volume = segment.volume(&select, &mut Strict).map(|volume| volume.len()).ok();
     let streams = segment.streams(&select).map(|streams| streams.len()).ok();
     format!("{candidates:?} {volume:?} {streams:?} {}", segment.verify().len())
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use weir_block::InMemory;
 use weir_block::frame::{SEAL_BYTES, checksum};
 use weir_block::series::{Samples, Segment, SegmentReader, verify};
+use weir_block::{InMemory, Strict};
 use weir_signal::{MatchOp, Matcher, Points, ReadError};
 
 use crate::Target;
@@ -50,7 +50,7 @@ fn run(input: &[u8]) -> u64 {
     };
     let matcher = Matcher::new("__name__", MatchOp::Regex, "re.*|up").expect("it is one");
     for matchers in [&[][..], &[matcher]] {
-        let series = match segment.select(matchers, 0, i64::MAX) {
+        let series = match segment.select(matchers, 0, i64::MAX, &mut Strict) {
             Ok(series) => series,
             Err(error) => {
                 check(Err(error));
@@ -59,11 +59,11 @@ fn run(input: &[u8]) -> u64 {
         };
         for series in series.into_iter().take(64) {
             check(reader.labels(series).map(|_| 0));
-            check(reader.samples(series, 0, 1 << 50, &mut Samples::default()));
-            check(reader.points(series, i64::MIN, i64::MAX, &mut Points::default()));
+            check(reader.samples(series, 0, 1 << 50, &mut Samples::default(), &mut Strict));
+            check(reader.points(series, i64::MIN, i64::MAX, &mut Points::default(), &mut Strict));
         }
-        check(segment.label_names(matchers, 0, 1 << 50).map(|_| 0));
-        check(segment.label_values(matchers, "__name__", 0, 1 << 50).map(|_| 0));
+        check(segment.label_names(matchers, 0, 1 << 50, &mut Strict).map(|_| 0));
+        check(segment.label_values(matchers, "__name__", 0, 1 << 50, &mut Strict).map(|_| 0));
     }
     kinds
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use weir_block::InMemory;
 use weir_block::frame::{SEAL_BYTES, checksum};
 use weir_block::spans::{SpanSegment, SpanSegmentWriter, SpanWriterOptions, Values};
+use weir_block::{InMemory, Strict};
 use weir_signal::{ReadError, Span, SpanCondition, SpanField, SpanTest, Value};
 
 use crate::Target;
@@ -73,11 +73,13 @@ fn search(segment: &SpanSegment) {
     for field in fields {
         for test in &tests {
             let condition = SpanCondition { field: field.clone(), test: test.clone() };
-            for info in segment.candidates(0, i64::MAX, Some(&condition)).into_iter().flatten().take(4) {
+            for info in
+                segment.candidates(0, i64::MAX, Some(&condition), &mut Strict).into_iter().flatten().take(4)
+            {
                 let _ = segment.read(info.number).and_then(|block| block.matching(&condition));
             }
         }
-        let _ = segment.values(i64::MIN, i64::MAX, &field, &mut Values::new(9));
+        let _ = segment.values(i64::MIN, i64::MAX, &field, &mut Values::new(9), &mut Strict);
     }
 }
 
@@ -104,7 +106,7 @@ fn comes_back(spans: &[Span]) {
 
 fn open(files: &[Vec<u8>; 3]) -> Result<SpanSegment, ReadError> {
     let file = |at: usize| Arc::new(InMemory::new(NAMES[at], files[at].clone()));
-    SpanSegment::open(file(1), file(0), file(2))
+    SpanSegment::open(file(1), file(0), Ok(file(2)))
 }
 
 /// Writes the right checksum where the error says that there is another one.

@@ -22,4 +22,4 @@ pub mod varint;
 
 pub use frame::{Damage, FileKind, FileReader, FileWriter, Place};
 pub use pack::{Effort, Packer, Unpacker};
-pub use read::{InMemory, ReadAt};
+pub use read::{InMemory, ReadAt, Strict, Watch, or_left_out};

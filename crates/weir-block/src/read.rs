@@ -19,6 +19,46 @@ pub trait ReadAt: Send + Sync {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
 }
 
+/// What a reader tells while it reads: what that costs, and what of it is damaged.
+pub trait Watch {
+    /// Rows or bytes are about to be decoded that whoever reads cannot count beforehand.
+    ///
+    /// # Errors
+    /// Ends the read.
+    fn charge(&mut self, rows: u64, bytes: u64) -> Result<(), ReadError>;
+
+    /// Something is damaged or cannot be read: a page, a block. Goes on without it.
+    ///
+    /// # Errors
+    /// Ends the read.
+    fn leave_out(&mut self, error: ReadError) -> Result<(), ReadError>;
+}
+
+/// What was read; `None` where it is left out.
+///
+/// # Errors
+/// `watch` does not go on without it.
+pub fn or_left_out<T>(read: Result<T, ReadError>, watch: &mut dyn Watch) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) => watch.leave_out(error).map(|()| None),
+    }
+}
+
+/// Ends at the first damage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Strict;
+
+impl Watch for Strict {
+    fn charge(&mut self, _: u64, _: u64) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn leave_out(&mut self, error: ReadError) -> Result<(), ReadError> {
+        Err(error)
+    }
+}
+
 /// Bytes in memory.
 #[derive(Debug, Clone)]
 pub struct InMemory {

@@ -10,6 +10,7 @@
 mod base64;
 mod histogram;
 mod labels;
+mod left_out;
 mod log;
 mod matcher;
 mod metric;
@@ -29,6 +30,7 @@ pub use histogram::{
     kahan_add,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, STRING_BYTES_MAX};
+pub use left_out::LeftOut;
 pub use log::{LogEntry, LogRow};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metric::{Exemplar, Metadata, MetricKind};

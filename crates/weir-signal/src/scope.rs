@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::left_out::LeftOut;
 use crate::matcher::Matcher;
 
 /// Whose telemetry it is. It comes from the authenticated caller; the empty one is the default.
@@ -101,12 +102,14 @@ pub struct Scope {
     pub matchers: Arc<[Matcher]>,
     /// What it may cost.
     pub budget: Arc<Budget>,
+    /// What is damaged and so missing in the answer.
+    pub left_out: Arc<LeftOut>,
 }
 
 impl Scope {
     /// All that `tenant` has, within `limits`.
     pub fn new(tenant: Tenant, limits: Limits) -> Self {
-        Self { tenant, matchers: Arc::from([]), budget: Budget::new(limits) }
+        Self { tenant, matchers: Arc::from([]), budget: Budget::new(limits), left_out: Arc::default() }
     }
 }
 
@@ -146,6 +149,16 @@ pub enum ReadError {
         /// What the operating system said.
         error: String,
     },
+}
+
+impl ReadError {
+    /// The file that is damaged or cannot be read; `None` where it is the query that has to end.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Damaged { file, .. } | Self::Io { file, .. } => Some(file),
+            Self::Cancelled | Self::Bytes(_) | Self::Rows(_) | Self::Series(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]

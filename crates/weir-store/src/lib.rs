@@ -13,11 +13,13 @@
 //! * A payload is applied as a whole or not at all.
 //! * All files are reached through [`Disk`], so that every crash can be simulated from a seed.
 //! * There is no reading without a [`Scope`](weir_signal::Scope).
-//! * Everything that grows has a bound: log, heads, series, batches, exemplars.
+//! * What is damaged is left out of answers that say so, never of the disk.
+//! * Everything that grows has a bound: log, heads, series, batches, exemplars, open files.
 //!
 //! It knows no protocol, no query language, no socket, and how blocks are encoded only through `weir-block`.
 
 mod batches;
+mod damage;
 mod days;
 mod disk;
 mod error;
@@ -26,6 +28,7 @@ mod manifest;
 mod metrics;
 mod outcome;
 mod part;
+mod recent;
 mod settings;
 mod signal;
 mod spans;
@@ -42,7 +45,7 @@ pub use settings::{MergeSettings, Retention, Settings, TenantSettings, Work};
 pub use signal::Signal;
 pub use spans::SpanAppender;
 pub use store::{
-    Clock, Concern, Copied, Finding, LogDamage, Recovery, SignalCounts, SignalStats, Stats, Store,
-    TenantStats, restore,
+    Clock, Concern, Copied, DamageStats, Finding, LogDamage, Recovery, SignalCounts, SignalStats, Stats,
+    Store, TenantStats, restore,
 };
 pub use wal::{Ticket, WalStats};

@@ -1,7 +1,8 @@
 //! Parts on the disk: how their files are written and opened.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use weir_block::logs::LogSegment;
 use weir_block::series::Segment;
@@ -12,6 +13,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::disk::{Disk, ReadFile, WriteFile, create_dirs, join};
 use crate::manifest::{FileMeta, PART_FILES, PartMeta, Tombstone};
+use crate::recent::Recent;
+use crate::settings::Settings;
 use crate::signal::Signal;
 
 /// The folder of the default tenant, which no tenant can be called.
@@ -34,9 +37,44 @@ fn signal_folder(tenant: &Tenant, signal: Signal) -> String {
 pub(crate) struct Part {
     pub(crate) meta: PartMeta,
     disk: Arc<dyn Disk>,
-    opened: OnceLock<Opened>,
+    open: Arc<OpenParts>,
+    /// Its number among those that were opened.
+    number: u64,
+    /// Each of its files that somebody may read has one, too.
+    in_use: Arc<()>,
 }
 
+/// The files and directories of all parts that are open, within bounds: a file that was closed is opened again when it is
+/// read, so that a query over any number of parts needs no more.
+pub(crate) struct OpenParts {
+    files: Recent<Arc<dyn ReadFile>>,
+    parts: Recent<Opened>,
+    numbers: AtomicU64,
+}
+
+/// What a directory takes in memory, where its file has one byte: it is packed there, and labels that were asked for stay.
+const DIRECTORY_FACTOR: u64 = 4;
+
+impl OpenParts {
+    pub(crate) fn new(settings: &Settings) -> Arc<Self> {
+        Arc::new(Self {
+            files: Recent::new(settings.files_open_max.max(1)),
+            parts: Recent::new(settings.directory_bytes_max),
+            numbers: AtomicU64::new(0),
+        })
+    }
+
+    /// How many files are open.
+    pub(crate) fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone)]
 enum Opened {
     Metrics(Arc<Segment>),
     Logs(Arc<LogSegment>),
@@ -45,8 +83,15 @@ enum Opened {
 
 impl Part {
     /// One whose files are opened when they are first read.
-    pub(crate) fn new(meta: PartMeta, disk: Arc<dyn Disk>) -> Self {
-        Self { meta, disk, opened: OnceLock::new() }
+    pub(crate) fn new(meta: PartMeta, disk: &Arc<dyn Disk>, open: &Arc<OpenParts>) -> Self {
+        let number = open.number();
+        Self { meta, disk: Arc::clone(disk), open: Arc::clone(open), number, in_use: Arc::default() }
+    }
+
+    /// Whether somebody may still read its files.
+    pub(crate) fn is_read(&self) -> bool {
+        self.open.parts.remove(self.number);
+        Arc::strong_count(&self.in_use) > 1
     }
 
     /// Its metrics.
@@ -55,7 +100,7 @@ impl Part {
     /// A file is damaged or cannot be read; it is tried again the next time.
     pub(crate) fn metrics(&self) -> Result<Arc<Segment>, ReadError> {
         match self.opened()? {
-            Opened::Metrics(segment) => Ok(Arc::clone(segment)),
+            Opened::Metrics(segment) => Ok(segment),
             _ => Err(self.other()),
         }
     }
@@ -66,7 +111,7 @@ impl Part {
     /// As [`Part::metrics`].
     pub(crate) fn logs(&self) -> Result<Arc<LogSegment>, ReadError> {
         match self.opened()? {
-            Opened::Logs(segment) => Ok(Arc::clone(segment)),
+            Opened::Logs(segment) => Ok(segment),
             _ => Err(self.other()),
         }
     }
@@ -77,7 +122,7 @@ impl Part {
     /// As [`Part::metrics`].
     pub(crate) fn spans(&self) -> Result<Arc<SpanSegment>, ReadError> {
         match self.opened()? {
-            Opened::Spans(segment) => Ok(Arc::clone(segment)),
+            Opened::Spans(segment) => Ok(segment),
             _ => Err(self.other()),
         }
     }
@@ -90,20 +135,22 @@ impl Part {
         }
     }
 
-    fn opened(&self) -> Result<&Opened, ReadError> {
-        if let Some(opened) = self.opened.get() {
+    fn opened(&self) -> Result<Opened, ReadError> {
+        if let Some(opened) = self.open.parts.get(self.number) {
             return Ok(opened);
         }
         let opened = match self.meta.signal {
             Signal::Metrics => Opened::Metrics(Arc::new(Segment::open(self.file(1)?, self.file(0)?)?)),
             Signal::Logs => {
-                Opened::Logs(Arc::new(LogSegment::open(self.file(1)?, self.file(0)?, self.file(2)?)?))
+                Opened::Logs(Arc::new(LogSegment::open(self.file(1)?, self.file(0)?, self.file(2))?))
             }
             Signal::Spans => {
-                Opened::Spans(Arc::new(SpanSegment::open(self.file(1)?, self.file(0)?, self.file(2)?)?))
+                Opened::Spans(Arc::new(SpanSegment::open(self.file(1)?, self.file(0)?, self.file(2))?))
             }
         };
-        Ok(self.opened.get_or_init(|| opened))
+        let weight = self.meta.files[1].bytes.saturating_mul(DIRECTORY_FACTOR);
+        self.open.parts.put(self.number, weight, opened.clone());
+        Ok(opened)
     }
 
     /// Opens its files now rather than when they are first read.
@@ -118,7 +165,7 @@ impl Part {
 
     fn file(&self, file: usize) -> Result<Arc<dyn ReadAt>, ReadError> {
         let path = self.path(file);
-        let opened = PartFile::open(&*self.disk, &path)?;
+        let opened = PartFile::open(self, &path)?;
         let expected = self.meta.files[file].bytes;
         if opened.size != expected {
             return Err(ReadError::Damaged {
@@ -172,21 +219,54 @@ fn checksum(file: &dyn ReadAt) -> Result<u64, ReadError> {
     Ok(hash.digest())
 }
 
-/// A file of a part, as decoders read it.
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.open.parts.remove(self.number);
+    }
+}
+
+/// A file of a part, as decoders read it. Closed when others were read since; then it is opened again.
 struct PartFile {
     name: String,
-    file: Arc<dyn ReadFile>,
     size: u64,
+    disk: Arc<dyn Disk>,
+    open: Arc<OpenParts>,
+    number: u64,
+    _in_use: Arc<()>,
 }
 
 impl PartFile {
-    fn open(disk: &dyn Disk, path: &str) -> Result<Self, ReadError> {
+    fn open(part: &Part, path: &str) -> Result<Self, ReadError> {
         let opened = || {
-            let file = disk.open(path)?;
-            let size = file.len()?;
-            Ok(Self { name: path.to_owned(), file, size })
+            let file = part.disk.open(path)?;
+            Ok((file.len()?, file))
         };
-        opened().map_err(|error: io::Error| io_error(path, &error))
+        let (size, file) = opened().map_err(|error: io::Error| io_error(path, &error))?;
+        let number = part.open.number();
+        part.open.files.put(number, 1, file);
+        Ok(Self {
+            name: path.to_owned(),
+            size,
+            disk: Arc::clone(&part.disk),
+            open: Arc::clone(&part.open),
+            number,
+            _in_use: Arc::clone(&part.in_use),
+        })
+    }
+
+    fn file(&self) -> io::Result<Arc<dyn ReadFile>> {
+        if let Some(file) = self.open.files.get(self.number) {
+            return Ok(file);
+        }
+        let file = self.disk.open(&self.name)?;
+        self.open.files.put(self.number, 1, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        self.open.files.remove(self.number);
     }
 }
 
@@ -200,7 +280,7 @@ impl ReadAt for PartFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-        match self.file.read_at(offset, buffer) {
+        match self.file().and_then(|file| file.read_at(offset, buffer)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(weir_block::read::too_short(self, offset, buffer.len()))
             }

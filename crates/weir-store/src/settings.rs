@@ -33,6 +33,11 @@ pub struct Settings {
     pub families_max: usize,
     /// After so many milliseconds without a sample a series is not active, and makes room for others.
     pub idle_ms: i64,
+    /// Files of parts that are open at once. A query that reads more of them has the others opened again: with the default, a
+    /// process that may open 1,024 has enough left for its connections.
+    pub files_open_max: u64,
+    /// What the directories of parts that were read may take in memory together, in bytes, by the sizes of their files.
+    pub directory_bytes_max: u64,
     /// Rows of a merge between two looks at whether it shall stop, and what it may hold in memory at once.
     pub merge: MergeSettings,
     /// Those without settings of their own.
@@ -105,6 +110,8 @@ impl Default for Settings {
             exemplars_max: 10,
             families_max: 20_000,
             idle_ms: 30 * MINUTE_MS,
+            files_open_max: 256,
+            directory_bytes_max: 256 << 20,
             merge: MergeSettings::default(),
             tenant: TenantSettings::default(),
             tenants: BTreeMap::new(),

@@ -13,7 +13,7 @@ use std::time::Instant;
 use weir_block::series::{
     Samples, Segment, SegmentOptions, SegmentReader, SegmentWriter, SeriesNumber, verify,
 };
-use weir_block::{Effort, InMemory};
+use weir_block::{Effort, InMemory, Strict};
 use weir_signal::{Labels, Matcher, Points};
 
 type Series = Vec<(Labels, Samples)>;
@@ -94,7 +94,9 @@ fn measure(series: &Series, samples: f64, effort: Effort) {
             let mut reader = SegmentReader::new(Arc::clone(&segment));
             for &number in numbers {
                 points.clear();
-                reader.points(number, i64::MIN, i64::MAX, &mut points).expect("it was just written");
+                reader
+                    .points(number, i64::MIN, i64::MAX, &mut points, &mut Strict)
+                    .expect("it was just written");
             }
         });
         read / *count as f64
@@ -107,8 +109,9 @@ fn measure(series: &Series, samples: f64, effort: Effort) {
         }
     });
     let matchers = [Matcher::equal("__name__", "node_cpu_seconds_total"), Matcher::equal("mode", "idle")];
-    let (select, found) =
-        least(|| segment.select(&matchers, i64::MIN, i64::MAX).expect("it was just written").len());
+    let (select, found) = least(|| {
+        segment.select(&matchers, i64::MIN, i64::MAX, &mut Strict).expect("it was just written").len()
+    });
     println!(
         "    read at {still:.2} ns a sample of constant series, {moving:.2} of others; labels {:.0} ns a series; \
          selecting {found} series {:.0} µs",
@@ -118,7 +121,7 @@ fn measure(series: &Series, samples: f64, effort: Effort) {
     let (mut reader, mut again) = (SegmentReader::new(Arc::clone(&segment)), Samples::default());
     for (number, (labels, samples)) in segment.all_series().zip(series) {
         again.clear();
-        reader.samples(number, i64::MIN, i64::MAX, &mut again).expect("it was just written");
+        reader.samples(number, i64::MIN, i64::MAX, &mut again, &mut Strict).expect("it was just written");
         let bits = |samples: &Samples| samples.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert!(again.times == samples.times && bits(&again) == bits(samples), "{labels} is another");
     }

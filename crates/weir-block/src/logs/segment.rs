@@ -15,14 +15,15 @@ use super::tokens::{self, Need, Shapes};
 use super::{DATA, FILTER, INDEX};
 use crate::frame::{Damage, FileReader};
 use crate::index::Index;
-use crate::read::ReadAt;
+use crate::read::{ReadAt, Watch};
 
 /// A segment that can be read. Opening it reads the index, and of the filter what says where its pages are.
 pub struct LogSegment {
     index: Index,
     data: FileReader,
     data_file: Arc<dyn ReadAt>,
-    filter: FilterReader,
+    /// Damaged, it can be done without.
+    filter: Result<FilterReader, ReadError>,
     directory: Directory,
     summary: LogSummary,
 }
@@ -51,20 +52,22 @@ pub struct StreamVolume {
 }
 
 impl LogSegment {
-    /// Opens the three files of a segment.
+    /// Opens the three files of a segment. It can be read without its filter, only slower: whoever cannot open that gives the
+    /// error, which is told when the filter is needed.
     ///
     /// # Errors
-    /// One of them is damaged or cannot be read.
+    /// Index or data are damaged or cannot be read.
     pub fn open(
         index: Arc<dyn ReadAt>,
         data: Arc<dyn ReadAt>,
-        filter: Arc<dyn ReadAt>,
+        filter: Result<Arc<dyn ReadAt>, ReadError>,
     ) -> Result<Self, ReadError> {
         let (directory, index) = Directory::read(FileReader::open(index, INDEX)?)?;
         let data_file = data.clone();
         // The index knows where its pieces are: what only its end says is not needed to read it.
         let data = FileReader::open_without_table(data, DATA)?;
-        let filter = FilterReader::open(FileReader::open(filter, FILTER)?, directory.blocks.len())?;
+        let filter = filter
+            .and_then(|filter| FilterReader::open(FileReader::open(filter, FILTER)?, directory.blocks.len()));
         let summary = directory.summary();
         Ok(Self { index, data, data_file, filter, directory, summary })
     }
@@ -97,11 +100,12 @@ impl LogSegment {
         Ok(wanted & found)
     }
 
-    /// The blocks that may have rows that are wanted: by time, stream and filter.
+    /// The blocks that may have rows that are wanted: by time, stream and filter. Where the filter is damaged, all that may
+    /// have some by time and stream.
     ///
     /// # Errors
-    /// The filter is damaged or cannot be read.
-    pub fn candidates(&self, select: &LogSelect) -> Result<LogCandidates, ReadError> {
+    /// The index is damaged or cannot be read, or `watch` ends it.
+    pub fn candidates(&self, select: &LogSelect, watch: &mut dyn Watch) -> Result<LogCandidates, ReadError> {
         let mut candidates = LogCandidates {
             from_ns: select.from_ns,
             to_ns: select.to_ns,
@@ -135,18 +139,36 @@ impl LogSegment {
             for (_, value) in &select.metadata {
                 tokens::needed_by_value(value.as_bytes(), &mut needs);
             }
-            let found = self.filter.find(&needs)?;
-            let mut kept = Vec::with_capacity(numbers.len());
-            for number in numbers {
-                if self.may_have(&self.directory.blocks[number as usize], found.missing(number))? {
-                    kept.push(number);
-                }
+            if !needs.is_empty() {
+                numbers = self.filtered(numbers, &needs, watch)?;
             }
-            numbers = kept;
         }
         let info = |&number: &u32| self.directory.blocks[number as usize].info(number);
         candidates.blocks = numbers.iter().map(info).collect();
         Ok(candidates)
+    }
+
+    /// The blocks that may meet needs.
+    fn filtered(
+        &self,
+        numbers: Vec<u32>,
+        needs: &[Need],
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<u32>, ReadError> {
+        let found = match self.filter.as_ref().map_err(Clone::clone).and_then(|filter| filter.find(needs)) {
+            Ok(found) => found,
+            Err(error) => {
+                watch.leave_out(error)?;
+                return Ok(numbers);
+            }
+        };
+        let mut kept = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            if self.may_have(&self.directory.blocks[number as usize], found.missing(number), watch)? {
+                kept.push(number);
+            }
+        }
+        Ok(kept)
     }
 
     /// Whether a block may yet meet the needs that its keys do not.
@@ -154,12 +176,18 @@ impl LogSegment {
         &self,
         block: &BlockEntry,
         missing: impl Iterator<Item = &'a Need>,
+        watch: &mut dyn Watch,
     ) -> Result<bool, ReadError> {
         let mut ids: Option<Vec<u8>> = None;
         for need in missing {
             let Some(digits) = &need.or_in_id else { return Ok(false) };
             if ids.is_none() {
-                ids = Some(self.data.read(block.ids())?);
+                watch.charge(0, u64::from(block.ids_bytes))?;
+                match self.data.read(block.ids()) {
+                    Ok(read) => ids = Some(read),
+                    // Whoever reads the block is told.
+                    Err(_) => return Ok(true),
+                }
             }
             if !ids.as_ref().is_some_and(|ids| may_have_digits(ids, digits)) {
                 return Ok(false);
@@ -205,11 +233,11 @@ impl LogSegment {
     }
 
     /// Rows and bytes of the streams that match, in the range, ascending by stream, none without a row. Blocks are read
-    /// only where a stream crosses an end of the range.
+    /// only where a stream crosses an end of the range; those that are damaged count for nothing then.
     ///
     /// # Errors
-    /// A block is damaged or cannot be read.
-    pub fn volume(&self, select: &LogSelect) -> Result<Vec<StreamVolume>, ReadError> {
+    /// The index is damaged or cannot be read, or `watch` ends it.
+    pub fn volume(&self, select: &LogSelect, watch: &mut dyn Watch) -> Result<Vec<StreamVolume>, ReadError> {
         let wanted = self.index.select(&select.matchers)?;
         let mut volumes: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
         let mut add = |stream: u32, rows: u64, line_bytes: u64| {
@@ -233,7 +261,12 @@ impl LogSegment {
                     streams: Some(&crossing),
                     ..Pick::all()
                 };
-                self.decode(number, &pick, &mut rows)?;
+                let info = block.info(number);
+                watch.charge(info.rows, info.line_bytes)?;
+                if let Err(error) = self.decode(number, &pick, &mut rows) {
+                    watch.leave_out(error)?;
+                    continue;
+                }
                 for row in rows.iter() {
                     add(row.stream, 1, row.line.len() as u64);
                 }
@@ -264,7 +297,10 @@ impl LogSegment {
                 }
             }
         }
-        found.extend(self.filter.verify());
+        match &self.filter {
+            Ok(filter) => found.extend(filter.verify()),
+            Err(error) => found.push(error.clone()),
+        }
         found
     }
 }

@@ -15,7 +15,7 @@ use super::times::{self, Column};
 use super::{DATA, INDEX, SeriesNumber, exemplars, extras, metadata, tag};
 use crate::frame::{Damage, FileReader, Place};
 use crate::index::{Index, IndexBuffers};
-use crate::read::ReadAt;
+use crate::read::{ReadAt, Watch};
 use crate::values;
 
 /// A segment on disk. Opening it reads its directories; what else it needs it reads when it is asked.
@@ -71,25 +71,39 @@ impl Segment {
     }
 
     /// The series that all matchers select and that may have a sample in `from_ms..=to_ms`, ascending by labels.
+    ///
+    /// # Errors
+    /// What says which series match is damaged. What says roughly when each has samples can be done without.
     pub fn select(
         &self,
         matchers: &[Matcher],
         from_ms: i64,
         to_ms: i64,
+        watch: &mut dyn Watch,
     ) -> Result<Vec<SeriesNumber>, ReadError> {
-        Ok(self.selected(matchers, from_ms, to_ms)?.iter().map(SeriesNumber).collect())
+        Ok(self.selected(matchers, from_ms, to_ms, watch)?.iter().map(SeriesNumber).collect())
     }
 
-    fn selected(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Result<RoaringBitmap, ReadError> {
+    fn selected(
+        &self,
+        matchers: &[Matcher],
+        from_ms: i64,
+        to_ms: i64,
+        watch: &mut dyn Watch,
+    ) -> Result<RoaringBitmap, ReadError> {
         let segment = (self.summary.from_ms, self.summary.to_ms);
         if !self.summary.overlaps(from_ms, to_ms) {
             return Ok(RoaringBitmap::new());
         }
         let mut series = self.labels.select(matchers)?;
         if from_ms > segment.0 || to_ms < segment.1 {
-            let spans = self.spans()?;
-            series =
-                series.iter().filter(|&number| spans.may_have(number, from_ms, to_ms, segment)).collect();
+            match self.spans() {
+                Ok(spans) => {
+                    let may_have = |&number: &u32| spans.may_have(number, from_ms, to_ms, segment);
+                    series = series.iter().filter(may_have).collect();
+                }
+                Err(error) => watch.leave_out(error)?,
+            }
         }
         Ok(series)
     }
@@ -110,8 +124,9 @@ impl Segment {
         matchers: &[Matcher],
         from_ms: i64,
         to_ms: i64,
+        watch: &mut dyn Watch,
     ) -> Result<Vec<String>, ReadError> {
-        let series = self.selected(matchers, from_ms, to_ms)?;
+        let series = self.selected(matchers, from_ms, to_ms, watch)?;
         let all = series.len() == u64::from(self.summary.series);
         self.labels.names((!all).then_some(&series))
     }
@@ -123,19 +138,24 @@ impl Segment {
         name: &str,
         from_ms: i64,
         to_ms: i64,
+        watch: &mut dyn Watch,
     ) -> Result<Vec<String>, ReadError> {
-        let series = self.selected(matchers, from_ms, to_ms)?;
+        let series = self.selected(matchers, from_ms, to_ms, watch)?;
         let all = series.len() == u64::from(self.summary.series);
         self.labels.values(name, (!all).then_some(&series))
     }
 
     /// Exemplars in `from_ms..=to_ms` of `series` (ascending; all where that is `None`), ascending by series, in the order
     /// in which they were written.
+    ///
+    /// # Errors
+    /// What says where they are is damaged. Pages of them that are damaged can be done without.
     pub fn exemplars(
         &self,
         series: Option<&[SeriesNumber]>,
         from_ms: i64,
         to_ms: i64,
+        watch: &mut dyn Watch,
     ) -> Result<Vec<(SeriesNumber, Vec<Exemplar>)>, ReadError> {
         let (body, place) = self.index.read_named(tag::EXEMPLARS)?;
         let pages = exemplars::read_directory(&body).map_err(|damage| self.index.damaged(place, damage))?;
@@ -149,8 +169,16 @@ impl Segment {
                     continue;
                 }
             }
-            let body = self.index.read(place)?;
-            let page = exemplars::read_page(&body).map_err(|damage| self.index.damaged(place, damage))?;
+            let read = self.index.read(place).and_then(|body| {
+                exemplars::read_page(&body).map_err(|damage| self.index.damaged(place, damage))
+            });
+            let page = match read {
+                Ok(page) => page,
+                Err(error) => {
+                    watch.leave_out(error)?;
+                    continue;
+                }
+            };
             for (number, mut list) in page.into_iter().filter(|&(number, _)| wanted(number)) {
                 list.retain(|exemplar| (from_ms..=to_ms).contains(&exemplar.time_ms));
                 match found.last_mut() {
@@ -197,6 +225,8 @@ pub struct SegmentReader {
     page: PageReader,
     /// Which page that is, and whether reading it went well.
     page_index: Option<usize>,
+    /// The last one that was found damaged.
+    page_damaged: Option<usize>,
     decoder: values::Decoder,
     columns: HashMap<u32, Column>,
     times: HashMap<u32, Arc<Times>>,
@@ -211,6 +241,7 @@ impl SegmentReader {
             labels: IndexBuffers::default(),
             page: PageReader::default(),
             page_index: None,
+            page_damaged: None,
             decoder: values::Decoder::default(),
             columns: HashMap::new(),
             times: HashMap::new(),
@@ -231,15 +262,16 @@ impl SegmentReader {
     /// Appends the samples of a series in `from_ms..=to_ms`, as they were written. Gives how many bytes were decoded.
     ///
     /// # Errors
-    /// What is damaged or cannot be read. `samples` may then have a part of them.
+    /// `watch` does not go on without a page that is damaged. `samples` may then have a part of them.
     pub fn samples(
         &mut self,
         series: SeriesNumber,
         from_ms: i64,
         to_ms: i64,
         samples: &mut Samples,
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError> {
-        self.read(series, from_ms, to_ms, samples)
+        self.read(series, from_ms, to_ms, samples, watch)
     }
 
     /// As [`SegmentReader::samples`], with histograms as queries calculate with them.
@@ -249,8 +281,9 @@ impl SegmentReader {
         from_ms: i64,
         to_ms: i64,
         points: &mut Points,
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError> {
-        self.read(series, from_ms, to_ms, points)
+        self.read(series, from_ms, to_ms, points, watch)
     }
 
     fn read(
@@ -259,6 +292,7 @@ impl SegmentReader {
         from_ms: i64,
         to_ms: i64,
         sink: &mut impl Sink,
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError> {
         let segment = Arc::clone(&self.segment);
         let mut bytes = 0;
@@ -270,14 +304,35 @@ impl SegmentReader {
             if page.from_ms > to_ms || page.to_ms < from_ms {
                 continue;
             }
-            bytes += self.open_page(index)?;
+            if self.page_damaged == Some(index) {
+                continue;
+            }
+            match self.open_page(index) {
+                Ok(opened) => bytes += opened,
+                Err(error) => {
+                    watch.leave_out(error)?;
+                    // Its other series need not read it again.
+                    self.page_damaged = Some(index);
+                    continue;
+                }
+            }
             for row in self.page.rows_of(series.0) {
-                let times = self.times(self.page.rows()[row].times)?;
+                let times = match self.times(self.page.rows()[row].times) {
+                    Ok(times) => times,
+                    Err(error) => {
+                        watch.leave_out(error)?;
+                        continue;
+                    }
+                };
                 if times.from_ms > to_ms || times.to_ms < from_ms {
                     continue;
                 }
                 let start = sink.columns().times.len();
-                self.row(row, &times, sink).map_err(|damage| segment.data.damaged(page.place, damage))?;
+                if let Err(damage) = self.row(row, &times, sink) {
+                    sink.truncate(start);
+                    watch.leave_out(segment.data.damaged(page.place, damage))?;
+                    continue;
+                }
                 bytes += times.all.len() as u64 * 16;
                 if from_ms > times.from_ms || to_ms < times.to_ms {
                     sink.cut(start, times.order, from_ms, to_ms);

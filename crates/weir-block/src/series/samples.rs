@@ -84,6 +84,9 @@ pub(crate) trait Sink {
 
     /// Of the samples from index `start` on, keeps only those with a time in `from_ms..=to_ms`.
     fn cut(&mut self, start: usize, order: Order, from_ms: i64, to_ms: i64);
+
+    /// Forgets what stands from index `start` on, whole or begun.
+    fn truncate(&mut self, start: usize);
 }
 
 /// Whether times are known to ascend.
@@ -112,6 +115,11 @@ impl Sink for Samples {
         let Self { times, values, starts, histograms } = self;
         cut(Columns { times, values, starts }, histograms, start, order, from_ms..=to_ms);
     }
+
+    fn truncate(&mut self, start: usize) {
+        let Self { times, values, starts, histograms } = self;
+        truncate(Columns { times, values, starts }, histograms, start);
+    }
 }
 
 impl Sink for Points {
@@ -130,6 +138,11 @@ impl Sink for Points {
     fn cut(&mut self, start: usize, order: Order, from_ms: i64, to_ms: i64) {
         let Self { times, values, starts, histograms } = self;
         cut(Columns { times, values, starts }, histograms, start, order, from_ms..=to_ms);
+    }
+
+    fn truncate(&mut self, start: usize) {
+        let Self { times, values, starts, histograms } = self;
+        truncate(Columns { times, values, starts }, histograms, start);
     }
 }
 
@@ -186,6 +199,14 @@ fn cut<T>(
             (first..last).contains(&index)
         }
     });
+}
+
+fn truncate<T>(columns: Columns<'_>, histograms: &mut Vec<(u32, T)>, start: usize) {
+    let Columns { times, values, starts } = columns;
+    times.truncate(start);
+    values.truncate(start);
+    starts.truncate(start);
+    histograms.retain(|&(at, _)| (at as usize) < start);
 }
 
 /// Of what stands from `start` on, keeps `first..last`.

@@ -10,7 +10,7 @@ use weir_signal::{
 
 use super::{Finished, Samples, Segment, SegmentOptions, SegmentReader, SegmentWriter, SeriesNumber, verify};
 use crate::read::InMemory;
-use crate::{Effort, ReadAt};
+use crate::{Effort, ReadAt, Strict};
 
 pub(super) type Series = Vec<(Labels, Samples)>;
 
@@ -53,10 +53,10 @@ fn check(series: &Series, effort: Effort) {
     for (number, (labels, samples)) in segment.all_series().zip(kept) {
         assert_eq!(reader.labels(number).unwrap(), *labels);
         let mut found = Samples::default();
-        reader.samples(number, i64::MIN, i64::MAX, &mut found).unwrap();
+        reader.samples(number, i64::MIN, i64::MAX, &mut found, &mut Strict).unwrap();
         assert!(same(&found, samples), "{labels}:\n{found:?}\n{samples:?}");
         let mut points = Points::default();
-        reader.points(number, i64::MIN, i64::MAX, &mut points).unwrap();
+        reader.points(number, i64::MIN, i64::MAX, &mut points, &mut Strict).unwrap();
         assert_eq!(points.times, samples.times);
         assert_eq!(points.histograms.len(), samples.histograms.len());
     }
@@ -187,7 +187,7 @@ proptest! {
         let mut matchers = vec![Matcher::new(name, op, pattern).unwrap()];
         matchers.extend(other.map(|name| Matcher::equal("__name__", name)));
         let (from, to) = (from * 5000, (from + length) * 5000);
-        let found = segment.select(&matchers, from, to).unwrap();
+        let found = segment.select(&matchers, from, to, &mut Strict).unwrap();
         let wanted: Vec<_> = (0..)
             .map(SeriesNumber)
             .zip(&series)
@@ -197,7 +197,7 @@ proptest! {
             let mut expected = samples.clone();
             super::samples::Sink::cut(&mut expected, 0, super::samples::Order::Any, from, to);
             let mut read = Samples::default();
-            reader.samples(number, from, to, &mut read).unwrap();
+            reader.samples(number, from, to, &mut read, &mut Strict).unwrap();
             // Where nothing is left of them, starts are not there either.
             if read.is_empty() {
                 expected.starts.clear();
@@ -207,7 +207,7 @@ proptest! {
             prop_assert!(expected.is_empty() || found.contains(&number));
         }
         prop_assert!(found.iter().all(|number| wanted.iter().any(|(wanted, _)| wanted == number)));
-        let all = segment.select(&matchers, i64::MIN, i64::MAX).unwrap();
+        let all = segment.select(&matchers, i64::MIN, i64::MAX, &mut Strict).unwrap();
         prop_assert_eq!(&all, &wanted.iter().map(|&(number, _)| number).collect::<Vec<_>>());
         let mut names = std::collections::BTreeSet::new();
         let mut values = std::collections::BTreeSet::new();
@@ -216,8 +216,8 @@ proptest! {
             values.extend(labels.get("a").map(str::to_owned));
         }
         let (from, to) = (i64::MIN, i64::MAX);
-        prop_assert_eq!(segment.label_names(&matchers, from, to).unwrap(), Vec::from_iter(names));
-        prop_assert_eq!(segment.label_values(&matchers, "a", from, to).unwrap(), Vec::from_iter(values));
+        prop_assert_eq!(segment.label_names(&matchers, from, to, &mut Strict).unwrap(), Vec::from_iter(names));
+        prop_assert_eq!(segment.label_values(&matchers, "a", from, to, &mut Strict).unwrap(), Vec::from_iter(values));
     }
 }
 
@@ -268,9 +268,9 @@ fn exemplars_and_metadata_come_back() {
     let segment = open(&writer.finish());
     assert_eq!(verify(&segment), []);
     assert_eq!(segment.metadata().unwrap(), [("requests_total".to_owned(), family)]);
-    let all = segment.exemplars(None, i64::MIN, i64::MAX).unwrap();
+    let all = segment.exemplars(None, i64::MIN, i64::MAX, &mut Strict).unwrap();
     assert_eq!(all, (0..).map(SeriesNumber).zip(lists).collect::<Vec<_>>());
-    let some = segment.exemplars(Some(&[SeriesNumber(1), SeriesNumber(2)]), 6, 7).unwrap();
+    let some = segment.exemplars(Some(&[SeriesNumber(1), SeriesNumber(2)]), 6, 7, &mut Strict).unwrap();
     assert_eq!(some, [(SeriesNumber(2), vec![exemplar(7)])]);
     assert_eq!(segment.summary().exemplars, 9003);
 }

@@ -6,12 +6,16 @@ use weir_signal::ReadError;
 
 use super::reader::{Segment, SegmentReader};
 use super::samples::Samples;
+use crate::read::Watch;
 
 /// Reads all of a segment and gives every damage found, each with its file, its place and what it is. Empty for a sound
 /// one. Damages of one page are named once.
 pub fn verify(segment: &Arc<Segment>) -> Vec<ReadError> {
     let mut damages = Vec::new();
     segment.labels.verify(&mut damages);
+    if let Err(error) = segment.exemplars(None, i64::MIN, i64::MAX, &mut Noting(&mut damages)) {
+        damages.push(error);
+    }
     let mut note = |error: ReadError| {
         if !damages.contains(&error) {
             damages.push(error);
@@ -21,9 +25,6 @@ pub fn verify(segment: &Arc<Segment>) -> Vec<ReadError> {
         note(error);
     }
     if let Err(error) = segment.metadata() {
-        note(error);
-    }
-    if let Err(error) = segment.exemplars(None, i64::MIN, i64::MAX) {
         note(error);
     }
     let mut reader = SegmentReader::new(Arc::clone(segment));
@@ -65,4 +66,18 @@ pub fn verify(segment: &Arc<Segment>) -> Vec<ReadError> {
         });
     }
     damages
+}
+
+/// Notes every damage and goes on.
+struct Noting<'a>(&'a mut Vec<ReadError>);
+
+impl Watch for Noting<'_> {
+    fn charge(&mut self, _: u64, _: u64) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn leave_out(&mut self, error: ReadError) -> Result<(), ReadError> {
+        self.0.push(error);
+        Ok(())
+    }
 }

@@ -14,38 +14,52 @@ use super::values::Values;
 use super::writer::tags;
 use super::{DATA, FILTER, INDEX, tokens};
 use crate::frame::{Damage, FileReader};
-use crate::read::ReadAt;
+use crate::read::{ReadAt, Strict, Watch};
 
 /// A segment that can be read. Opening it reads what the index says of blocks, and of fingerprints where their pages are.
 pub struct SpanSegment {
     index: FileReader,
-    filter: FileReader,
+    /// Damaged, it can be done without.
+    filter: Result<Filter, ReadError>,
     data: FileReader,
     data_file: Arc<dyn ReadAt>,
     directory: Directory,
     summary: SpanSummary,
     traces: Fingerprints,
-    tokens: Fingerprints,
     operations: OnceLock<Operations>,
     keys: OnceLock<Keys>,
 }
 
+/// The file that says which blocks have a value.
+struct Filter {
+    file: FileReader,
+    tokens: Fingerprints,
+}
+
+impl Filter {
+    fn open(file: Arc<dyn ReadAt>, blocks: usize) -> Result<Self, ReadError> {
+        let file = FileReader::open(file, FILTER)?;
+        let tokens = Fingerprints::open(&file, tags::TOKENS, blocks)?;
+        Ok(Self { file, tokens })
+    }
+}
+
 impl SpanSegment {
-    /// Opens the three files of a segment.
+    /// Opens the three files of a segment. It can be read without its filter, only slower: whoever cannot open that gives the
+    /// error, which is told when the filter is needed.
     ///
     /// # Errors
-    /// One of them is damaged or cannot be read.
+    /// Index or data are damaged or cannot be read.
     pub fn open(
         index: Arc<dyn ReadAt>,
         data: Arc<dyn ReadAt>,
-        filter: Arc<dyn ReadAt>,
+        filter: Result<Arc<dyn ReadAt>, ReadError>,
     ) -> Result<Self, ReadError> {
         let index = FileReader::open(index, INDEX)?;
         let (body, place) = index.read_named(tags::BLOCKS)?;
         let directory = Directory::decode(&body).map_err(|damage| index.damaged(place, damage))?;
         let traces = Fingerprints::open(&index, tags::TRACES, directory.blocks.len())?;
-        let filter = FileReader::open(filter, FILTER)?;
-        let tokens = Fingerprints::open(&filter, tags::TOKENS, directory.blocks.len())?;
+        let filter = filter.and_then(|filter| Filter::open(filter, directory.blocks.len()));
         let data_file = Arc::clone(&data);
         // The index knows where the blocks are: what only the end of the data says is not needed to read it.
         let data = FileReader::open_without_table(data, DATA)?;
@@ -58,7 +72,6 @@ impl SpanSegment {
             directory,
             summary,
             traces,
-            tokens,
             operations: OnceLock::new(),
             keys: OnceLock::new(),
         })
@@ -74,12 +87,19 @@ impl SpanSegment {
         self.directory.blocks.iter().map(|block| block.info)
     }
 
-    /// The blocks that may have spans of a trace, ascending by number: mostly one, and rarely one that has none of it.
+    /// The blocks that may have spans of a trace, ascending by number: mostly one, and rarely one that has none of it. All of
+    /// them where what would tell is damaged.
     ///
     /// # Errors
-    /// The index is damaged or cannot be read.
-    pub fn blocks_of(&self, trace: TraceId) -> Result<Vec<SpanBlockInfo>, ReadError> {
-        let found = self.traces.find(&self.index, tokens::trace(trace))?;
+    /// `watch` does not go on without what is damaged.
+    pub fn blocks_of(&self, trace: TraceId, watch: &mut dyn Watch) -> Result<Vec<SpanBlockInfo>, ReadError> {
+        let found = match self.traces.find(&self.index, tokens::trace(trace)) {
+            Ok(found) => found,
+            Err(error) => {
+                watch.leave_out(error)?;
+                Blocks::All
+            }
+        };
         Ok(self.blocks().filter(|info| found.contains(info.number)).collect())
     }
 
@@ -89,7 +109,7 @@ impl SpanSegment {
     /// The segment is damaged or cannot be read.
     pub fn trace(&self, id: TraceId) -> Result<Vec<Span>, ReadError> {
         let mut spans = Vec::new();
-        for info in self.blocks_of(id)? {
+        for info in self.blocks_of(id, &mut Strict)? {
             spans.append(&mut self.read(info.number)?.trace(id)?);
         }
         spans.sort_by_key(|span| (span.start_ns, span.id));
@@ -97,23 +117,26 @@ impl SpanSegment {
     }
 
     /// The blocks that may have a span which begins in the range and one that meets the condition, newest first: by their
-    /// latest start, then by number.
+    /// latest start, then by number. What would tell more and is damaged is done without.
     ///
     /// # Errors
-    /// Index or filter are damaged or cannot be read.
+    /// `watch` does not go on without what is damaged.
     pub fn candidates(
         &self,
         from_ns: i64,
         to_ns: i64,
         condition: Option<&SpanCondition>,
+        watch: &mut dyn Watch,
     ) -> Result<Vec<SpanBlockInfo>, ReadError> {
         let within = |info: &SpanBlockInfo| info.from_ns < to_ns && info.to_ns >= from_ns;
         let mut found: Vec<_> = self.blocks().filter(within).collect();
         if let Some(condition) = condition
             && !found.is_empty()
         {
-            let may_have = self.may_meet(condition)?;
-            found.retain(|info| may_have.has(info));
+            match self.may_meet(condition) {
+                Ok(may_have) => found.retain(|info| may_have.has(info)),
+                Err(error) => watch.leave_out(error)?,
+            }
         }
         found.sort_by_key(|info| std::cmp::Reverse((info.to_ns, info.number)));
         Ok(found)
@@ -154,25 +177,33 @@ impl SpanSegment {
     }
 
     /// Adds the values that a field has in blocks with a span that begins in the range. Where all blocks are in the range and
-    /// the index knows the values, no block is read.
+    /// the index knows the values, no block is read. Blocks that are damaged add none.
     ///
     /// # Errors
-    /// The segment is damaged or cannot be read.
+    /// `watch` ends it.
     pub fn values(
         &self,
         from_ns: i64,
         to_ns: i64,
         field: &SpanField,
         values: &mut Values,
+        watch: &mut dyn Watch,
     ) -> Result<(), ReadError> {
         let exists = SpanCondition { field: field.clone(), test: SpanTest::Exists };
-        let blocks = self.candidates(from_ns, to_ns, Some(&exists))?;
+        let blocks = self.candidates(from_ns, to_ns, Some(&exists), watch)?;
         let all = self.summary.times_ns.is_some_and(|(from, to)| from_ns <= from && to < to_ns);
-        if all && self.known_values(field, values)? {
-            return Ok(());
+        if all {
+            match self.known_values(field, values) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => watch.leave_out(error)?,
+            }
         }
         for info in blocks {
-            self.read(info.number)?.values(field, values)?;
+            watch.charge(u64::from(info.spans), info.data_bytes)?;
+            if let Err(error) = self.read(info.number).and_then(|block| block.values(field, values)) {
+                watch.leave_out(error)?;
+            }
         }
         Ok(())
     }
@@ -226,7 +257,10 @@ impl SpanSegment {
             });
             found.extend(checked.err());
         }
-        found.extend(self.tokens.verify(&self.filter));
+        match &self.filter {
+            Ok(filter) => found.extend(filter.tokens.verify(&filter.file)),
+            Err(error) => found.push(error.clone()),
+        }
         found
     }
 
@@ -264,7 +298,7 @@ impl SpanSegment {
             SpanTest::Exists => Ok(MayMeet::Any),
             SpanTest::Equal(wanted) => {
                 let written = wanted.to_string();
-                self.tokens.find(&self.filter, token(&written)).map(MayMeet::In)
+                self.blocks_with(token(&written)).map(MayMeet::In)
             }
             SpanTest::AtLeast(_) | SpanTest::AtMost(_) => Ok(MayMeet::In(Blocks::None)),
         };
@@ -276,6 +310,12 @@ impl SpanSegment {
             SpanField::Resource(key) => self.may_have(key, &[KeyScope::Resource], test),
             SpanField::Either(key) => self.may_have(key, &[KeyScope::Span, KeyScope::Resource], test),
         }
+    }
+
+    /// The blocks that have a value, by the filter.
+    fn blocks_with(&self, token: u64) -> Result<Blocks, ReadError> {
+        let filter = self.filter.as_ref().map_err(Clone::clone)?;
+        filter.tokens.find(&filter.file, token)
     }
 
     /// The blocks that may have an attribute whose value meets a test.
@@ -299,7 +339,7 @@ impl SpanSegment {
                 let token = tokens::wanted(tokens::key(name), wanted);
                 let known = keys.iter().all(|key| !key.kinds.has(KeyKinds::OTHERS));
                 if let Some(token) = token.filter(|_| known && !keys.is_empty()) {
-                    return self.tokens.find(&self.filter, token).map(MayMeet::In);
+                    return self.blocks_with(token).map(MayMeet::In);
                 }
             }
             SpanTest::Exists => {}

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_block::index::IndexBuffers;
-use weir_signal::{
-    Budget, Direction, Labels, LogRow, LogSelect, LogSource, LogStream, Matcher, ReadError, Scope,
-};
+use weir_block::or_left_out;
+use weir_signal::{Direction, Labels, LogRow, LogSelect, LogSource, LogStream, Matcher, ReadError, Scope};
 
 use super::head::MemoryRows;
 use super::runs::{LogRuns, Run};
+use crate::damage::Lenient;
 use crate::part::{Part, deleted};
 use crate::signal::Signal;
 use crate::store::Store;
@@ -21,6 +21,7 @@ struct Sources {
     /// Frozen first, then the head.
     memory: Vec<MemoryRows>,
     select: LogSelect,
+    watch: Lenient,
 }
 
 impl Sources {
@@ -37,8 +38,11 @@ impl Sources {
         let direction = self.select.direction;
         let mut runs = Vec::new();
         for part in self.parts(scope) {
-            let segment = part.logs()?;
-            let candidates = segment.candidates(&self.select)?;
+            let read = part.logs().and_then(|segment| {
+                let candidates = segment.candidates(&self.select, &mut &self.watch)?;
+                Ok((segment, candidates))
+            });
+            let Some((segment, candidates)) = or_left_out(read, &mut &self.watch)? else { continue };
             if !candidates.blocks.is_empty() {
                 let tombstones = self.view.tombstones_of(part);
                 runs.push(Run::part(segment, part.path(0), Some(candidates), tombstones, direction));
@@ -68,7 +72,7 @@ impl Store {
         let frozen = view.frozen.as_ref().and_then(|frozen| frozen.tenants.get(&scope.tenant)?.logs.as_ref());
         let frozen = frozen.map(|frozen| frozen.copy(&matchers, range));
         let memory = frozen.into_iter().chain(head).collect();
-        Sources { view, memory, select }
+        Sources { view, memory, select, watch: inner.lenient(scope) }
     }
 }
 
@@ -80,19 +84,26 @@ impl LogSource for Store {
             scope.budget.charge(rows.len() as u64, 0)?;
         }
         let runs = sources.runs(scope, memory)?;
-        let rows = LogRuns::new(runs, select.direction)?;
-        Ok(Box::new(Stream { rows, budget: Arc::clone(&scope.budget) }))
+        let watch = sources.watch;
+        let rows = LogRuns::new(runs, select.direction, &mut &watch)?;
+        Ok(Box::new(Stream { rows, watch }))
     }
 
     fn streams(&self, scope: &Scope, select: &LogSelect) -> Result<Vec<Labels>, ReadError> {
         let sources = self.log_sources(scope, select);
+        let watch = &mut &sources.watch;
         let mut found = BTreeSet::new();
         for part in sources.parts(scope) {
-            let segment = part.logs()?;
+            let read = part.logs().and_then(|segment| {
+                let streams = segment.streams(&sources.select)?;
+                Ok((segment, streams))
+            });
+            let Some((segment, streams)) = or_left_out(read, watch)? else { continue };
             let mut buffers = IndexBuffers::default();
             let tombstones = sources.view.tombstones_of(part);
-            for stream in segment.streams(&sources.select)? {
-                let labels = segment.index().labels(stream, &mut buffers)?;
+            for stream in streams {
+                let labels = segment.index().labels(stream, &mut buffers);
+                let Some(labels) = or_left_out(labels, watch)? else { continue };
                 let gone = deleted(&tombstones, &labels);
                 if !gone.iter().any(|&(from, to)| from <= part.meta.from && to >= part.meta.to) {
                     found.insert(labels);
@@ -107,6 +118,7 @@ impl LogSource for Store {
 
     fn volume(&self, scope: &Scope, select: &LogSelect) -> Result<Vec<(Labels, u64, u64)>, ReadError> {
         let sources = self.log_sources(scope, select);
+        let watch = &mut &sources.watch;
         let mut found: BTreeMap<Labels, (u64, u64)> = BTreeMap::new();
         let mut add = |labels: &Labels, rows: u64, bytes: u64| {
             let volume = match found.get_mut(labels) {
@@ -116,21 +128,24 @@ impl LogSource for Store {
             *volume = (volume.0 + rows, volume.1 + bytes);
         };
         for part in sources.parts(scope) {
-            let segment = part.logs()?;
+            let Some(segment) = or_left_out(part.logs(), watch)? else { continue };
             let mut buffers = IndexBuffers::default();
             let tombstones = sources.view.tombstones_of(part);
             if tombstones.is_empty() {
-                for volume in segment.volume(&sources.select)? {
-                    let labels = segment.index().labels(volume.stream, &mut buffers)?;
+                let volumes = segment.volume(&sources.select, watch);
+                for volume in or_left_out(volumes, watch)?.unwrap_or_default() {
+                    let labels = segment.index().labels(volume.stream, &mut buffers);
+                    let Some(labels) = or_left_out(labels, watch)? else { continue };
                     add(&labels, volume.rows, volume.line_bytes);
                 }
                 continue;
             }
             // What was deleted has to be told from what was not, line by line.
-            let candidates = segment.candidates(&sources.select)?;
+            let candidates = segment.candidates(&sources.select, watch);
+            let Some(candidates) = or_left_out(candidates, watch)? else { continue };
             let run = Run::part(segment, part.path(0), Some(candidates), tombstones, Direction::Forward);
-            let mut rows = LogRuns::new(vec![run], Direction::Forward)?;
-            while let Some(row) = rows.next(&mut |rows, bytes| scope.budget.charge(rows, bytes))? {
+            let mut rows = LogRuns::new(vec![run], Direction::Forward, watch)?;
+            while let Some(row) = rows.next(watch)? {
                 add(row.stream, 1, row.line.len() as u64);
             }
         }
@@ -148,12 +163,11 @@ impl LogSource for Store {
 /// What a select answers.
 struct Stream {
     rows: LogRuns,
-    budget: Arc<Budget>,
+    watch: Lenient,
 }
 
 impl LogStream for Stream {
     fn next(&mut self) -> Result<Option<LogRow<'_>>, ReadError> {
-        let budget = &self.budget;
-        self.rows.next(&mut |rows, bytes| budget.charge(rows, bytes))
+        self.rows.next(&mut &self.watch)
     }
 }

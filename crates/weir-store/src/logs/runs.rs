@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use weir_block::index::IndexBuffers;
 use weir_block::logs::{BlockInfo, LogCandidates, LogRows, LogSegment};
+use weir_block::{Watch, or_left_out};
 use weir_signal::{Direction, Labels, LogRow, ReadError};
 
 use super::head::MemoryRows;
@@ -34,7 +35,8 @@ pub(super) struct PartRun {
     /// The current row; those before (behind, backward) were read.
     at: usize,
     buffers: IndexBuffers,
-    streams: HashMap<u32, Stream>,
+    /// `None` where the labels are damaged: rows of it are left out.
+    streams: HashMap<u32, Option<Stream>>,
     tombstones: Vec<Arc<Tombstone>>,
 }
 
@@ -96,13 +98,13 @@ impl Run {
         Self::Memory(MemoryRun { rows, at, metadata: Labels::empty() })
     }
 
-    fn stand(&mut self, direction: Direction) -> Result<Stand, ReadError> {
+    fn stand(&mut self, direction: Direction, watch: &mut dyn Watch) -> Result<Stand, ReadError> {
         match self {
             Self::Memory(memory) => Ok(memory
                 .rows
                 .key(memory.at)
                 .map_or(Stand::End, |(stream, time)| Stand::Row(time, stream.clone()))),
-            Self::Part(part) => part.stand(direction),
+            Self::Part(part) => part.stand(direction, watch),
         }
     }
 
@@ -132,7 +134,8 @@ impl Run {
                     offset: 0,
                     what: "a line is not UTF-8".to_owned(),
                 })?;
-                let stream = &part.streams[&row.stream].labels;
+                let known = part.streams.get(&row.stream).and_then(Option::as_ref);
+                let stream = &known.expect("the run stands at no row without labels").labels;
                 Ok(LogRow { stream, time_ns: row.time_ns, line, metadata: row.metadata })
             }
         }
@@ -147,7 +150,7 @@ fn step(at: usize, direction: Direction) -> usize {
 }
 
 impl PartRun {
-    fn stand(&mut self, direction: Direction) -> Result<Stand, ReadError> {
+    fn stand(&mut self, direction: Direction, watch: &mut dyn Watch) -> Result<Stand, ReadError> {
         loop {
             let Some(row) = self.rows.get(self.at) else {
                 return Ok(match (self.blocks.as_slice().first(), direction) {
@@ -160,30 +163,39 @@ impl PartRun {
             let known = match self.streams.get(&stream) {
                 Some(known) => known,
                 None => {
-                    let labels = self.segment.index().labels(stream, &mut self.buffers)?;
-                    let gone = crate::part::deleted(&self.tombstones, &labels);
-                    self.streams.entry(stream).or_insert(Stream { labels, gone })
+                    let labels = self.segment.index().labels(stream, &mut self.buffers);
+                    let known = or_left_out(labels, watch)?.map(|labels| {
+                        let gone = crate::part::deleted(&self.tombstones, &labels);
+                        Stream { labels, gone }
+                    });
+                    self.streams.entry(stream).or_insert(known)
                 }
             };
-            if !known.gone.iter().any(|&(from, to)| (from..=to).contains(&time)) {
+            if let Some(known) = known
+                && !known.gone.iter().any(|&(from, to)| (from..=to).contains(&time))
+            {
                 return Ok(Stand::Row(time, known.labels.clone()));
             }
             self.at = step(self.at, direction);
         }
     }
 
-    /// Decodes the next block. Gives its rows and bytes.
-    fn open(&mut self, direction: Direction) -> Result<(u64, u64), ReadError> {
-        let Some(block) = self.blocks.next() else { return Ok((0, 0)) };
-        match &self.candidates {
-            Some(candidates) => self.segment.read(candidates, block.number, &mut self.rows)?,
-            None => self.segment.read_all(block.number, &mut self.rows)?,
+    /// Decodes the next block. One that is damaged has no rows.
+    fn open(&mut self, direction: Direction, watch: &mut dyn Watch) -> Result<(), ReadError> {
+        let Some(block) = self.blocks.next() else { return Ok(()) };
+        watch.charge(block.rows, block.line_bytes)?;
+        let read = match &self.candidates {
+            Some(candidates) => self.segment.read(candidates, block.number, &mut self.rows),
+            None => self.segment.read_all(block.number, &mut self.rows),
+        };
+        if or_left_out(read, watch)?.is_none() {
+            self.rows = LogRows::new();
         }
         self.at = match direction {
             Direction::Forward => 0,
             Direction::Backward => self.rows.len().wrapping_sub(1),
         };
-        Ok((block.rows, block.line_bytes))
+        Ok(())
     }
 }
 
@@ -245,16 +257,20 @@ pub(super) struct LogRuns {
 }
 
 impl LogRuns {
-    pub(super) fn new(runs: Vec<Run>, direction: Direction) -> Result<Self, ReadError> {
+    pub(super) fn new(
+        runs: Vec<Run>,
+        direction: Direction,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ReadError> {
         let mut merged = Self { runs, turns: BinaryHeap::new(), direction, current: None };
         for run in 0..merged.runs.len() {
-            merged.queue(run)?;
+            merged.queue(run, watch)?;
         }
         Ok(merged)
     }
 
-    fn queue(&mut self, run: usize) -> Result<(), ReadError> {
-        let (time, stream) = match self.runs[run].stand(self.direction)? {
+    fn queue(&mut self, run: usize, watch: &mut dyn Watch) -> Result<(), ReadError> {
+        let (time, stream) = match self.runs[run].stand(self.direction, watch)? {
             Stand::End => return Ok(()),
             Stand::Block(time) => (time, None),
             Stand::Row(time, stream) => (time, Some(stream)),
@@ -263,14 +279,11 @@ impl LogRuns {
         Ok(())
     }
 
-    /// The next line. `charge` is told rows and bytes of each block.
-    pub(super) fn next(
-        &mut self,
-        charge: &mut dyn FnMut(u64, u64) -> Result<(), ReadError>,
-    ) -> Result<Option<LogRow<'_>>, ReadError> {
+    /// The next line. `watch` is told rows and bytes of each block.
+    pub(super) fn next(&mut self, watch: &mut dyn Watch) -> Result<Option<LogRow<'_>>, ReadError> {
         if let Some(run) = self.current.take() {
             self.runs[run].pass(self.direction);
-            self.queue(run)?;
+            self.queue(run, watch)?;
         }
         while let Some(Turn { stream, run, .. }) = self.turns.pop() {
             if stream.is_some() {
@@ -278,10 +291,9 @@ impl LogRuns {
                 return self.runs[run].row().map(Some);
             }
             if let Run::Part(part) = &mut self.runs[run] {
-                let (rows, bytes) = part.open(self.direction)?;
-                charge(rows, bytes)?;
+                part.open(self.direction, watch)?;
             }
-            self.queue(run)?;
+            self.queue(run, watch)?;
         }
         Ok(None)
     }

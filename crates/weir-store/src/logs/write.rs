@@ -7,6 +7,7 @@ use weir_signal::{Direction, Labels};
 
 use super::head::FrozenLogs;
 use super::runs::{LogRuns, Run};
+use crate::damage::Salvage;
 use crate::error::StoreError;
 use crate::manifest::{FileMeta, Tombstone};
 use crate::part::{Contents, Part, PartWriter};
@@ -86,6 +87,7 @@ pub(crate) fn merge_parts(
     day: i64,
     part: PartWriter,
     pace: &mut Pace<'_>,
+    salvage: &mut Salvage,
 ) -> Result<(Contents, [FileMeta; 3]), StoreError> {
     let damaged = || StoreError::read("merge parts of logs");
     let mut runs = Vec::new();
@@ -93,9 +95,9 @@ pub(crate) fn merge_parts(
         let segment = part.logs().map_err(damaged())?;
         runs.push(Run::part(segment, part.path(0), None, tombstones.clone(), Direction::Forward));
     }
-    let mut rows = LogRuns::new(runs, Direction::Forward).map_err(damaged())?;
+    let mut rows = LogRuns::new(runs, Direction::Forward, salvage).map_err(damaged())?;
     let mut out = LogPart::new(part);
-    while let Some(row) = rows.next(&mut |_, _| Ok(())).map_err(damaged())? {
+    while let Some(row) = rows.next(salvage).map_err(damaged())? {
         if out.row(row.stream, row.time_ns, row.line, row.metadata)? {
             pace.step()?;
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_block::Watch;
 use weir_block::series::{Samples, SegmentReader, SeriesNumber};
 use weir_signal::{Points, ReadError};
 
@@ -15,6 +16,7 @@ pub(super) trait Columns: Default + Sink {
         from: &mut SegmentReader,
         number: SeriesNumber,
         range: (i64, i64),
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError>;
     fn times(&self) -> &[i64];
     fn clear(&mut self);
@@ -30,8 +32,9 @@ impl Columns for Points {
         from: &mut SegmentReader,
         number: SeriesNumber,
         range: (i64, i64),
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError> {
-        from.points(number, range.0, range.1, self)
+        from.points(number, range.0, range.1, self, watch)
     }
     fn times(&self) -> &[i64] {
         &self.times
@@ -63,8 +66,9 @@ impl Columns for Samples {
         from: &mut SegmentReader,
         number: SeriesNumber,
         range: (i64, i64),
+        watch: &mut dyn Watch,
     ) -> Result<u64, ReadError> {
-        from.samples(number, range.0, range.1, self)
+        from.samples(number, range.0, range.1, self, watch)
     }
     fn times(&self) -> &[i64] {
         &self.times

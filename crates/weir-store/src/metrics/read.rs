@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use weir_block::or_left_out;
 use weir_block::series::SegmentReader;
 use weir_signal::{
-    Budget, Exemplar, Labels, Matcher, Metadata, Points, ReadError, Scope, SeriesSelect, SeriesSource,
-    SeriesStream,
+    Exemplar, Labels, Matcher, Metadata, Points, ReadError, Scope, SeriesSelect, SeriesSource, SeriesStream,
 };
 
 use super::head::MemorySeries;
 use super::runs::{Run, SeriesRuns};
+use crate::damage::Lenient;
 use crate::manifest::Tombstone;
 use crate::part::{Part, deleted};
 use crate::signal::Signal;
@@ -31,6 +32,7 @@ struct Wanted<'a> {
     scope: &'a Scope,
     matchers: Vec<Matcher>,
     range: (i64, i64),
+    watch: Lenient,
 }
 
 impl Store {
@@ -38,7 +40,7 @@ impl Store {
         let matchers = scope.matchers.iter().chain(&select.matchers).cloned().collect();
         // What is older than is kept is not answered, removed or not.
         let from = select.from_ms.max(self.inner.kept_from(&scope.tenant, Signal::Metrics));
-        Wanted { scope, matchers, range: (from, select.to_ms) }
+        Wanted { scope, matchers, range: (from, select.to_ms), watch: self.inner.lenient(scope) }
     }
 
     fn sources(&self, wanted: &Wanted<'_>, with: Want) -> Sources {
@@ -125,7 +127,7 @@ impl SeriesSource for Store {
                 return each_labels(part, tombstones, wanted, &mut |labels| add(&mut names, labels));
             }
             let (from, to) = wanted.range;
-            names.extend(part.metrics()?.label_names(&wanted.matchers, from, to)?);
+            names.extend(part.metrics()?.label_names(&wanted.matchers, from, to, &mut &wanted.watch)?);
             Ok(())
         })?;
         for labels in &memory {
@@ -153,7 +155,8 @@ impl SeriesSource for Store {
                 return each_labels(part, tombstones, wanted, &mut |labels| add(&mut values, labels));
             }
             let (from, to) = wanted.range;
-            values.extend(part.metrics()?.label_values(&wanted.matchers, name, from, to)?);
+            let watch = &mut &wanted.watch;
+            values.extend(part.metrics()?.label_values(&wanted.matchers, name, from, to, watch)?);
             Ok(())
         })?;
         for labels in &memory {
@@ -180,16 +183,20 @@ impl SeriesSource for Store {
             found.entry(labels).or_default().extend(exemplars.into_iter().filter(within));
         };
         for part in view.parts_of(&scope.tenant, Signal::Metrics, wanted.range) {
-            let segment = part.metrics()?;
+            let watch = &mut &wanted.watch;
+            let Some(segment) = or_left_out(part.metrics(), watch)? else { continue };
             if segment.summary().exemplars == 0 {
                 continue;
             }
-            let numbers = segment.select(&wanted.matchers, from, to)?;
+            let numbers = segment.select(&wanted.matchers, from, to, watch);
+            let read = numbers.and_then(|numbers| segment.exemplars(Some(&numbers), from, to, watch));
             let tombstones = view.tombstones_of(part);
             let mut reader = SegmentReader::new(Arc::clone(&segment));
-            for (number, exemplars) in segment.exemplars(Some(&numbers), from, to)? {
+            for (number, exemplars) in or_left_out(read, watch)?.unwrap_or_default() {
                 scope.budget.charge(exemplars.len() as u64, exemplars.len() as u64 * 64)?;
-                add(reader.labels(number)?, exemplars, &tombstones);
+                if let Some(labels) = or_left_out(reader.labels(number), watch)? {
+                    add(labels, exemplars, &tombstones);
+                }
             }
         }
         for (labels, exemplars) in exemplars {
@@ -237,7 +244,8 @@ impl Store {
         let Sources { view, labels, .. } = self.sources(&wanted, Want::Labels);
         scope.budget.charge(0, labels.len() as u64 * 64)?;
         for part in view.parts_of(&scope.tenant, Signal::Metrics, wanted.range) {
-            visit(part, &view.tombstones_of(part), &wanted)?;
+            // What was found in a part before the damage stays.
+            or_left_out(visit(part, &view.tombstones_of(part), &wanted), &mut &wanted.watch)?;
         }
         Ok(labels)
     }
@@ -251,11 +259,12 @@ fn each_labels(
     visit: &mut dyn FnMut(&Labels),
 ) -> Result<(), ReadError> {
     let segment = part.metrics()?;
-    let numbers = segment.select(&wanted.matchers, wanted.range.0, wanted.range.1)?;
+    let watch = &mut &wanted.watch;
+    let numbers = segment.select(&wanted.matchers, wanted.range.0, wanted.range.1, watch)?;
     wanted.scope.budget.charge(0, numbers.len() as u64 * 64)?;
     let mut reader = SegmentReader::new(segment);
     for number in numbers {
-        let labels = reader.labels(number)?;
+        let Some(labels) = or_left_out(reader.labels(number), watch)? else { continue };
         if !whole_gone(tombstones, &labels, part) {
             visit(&labels);
         }
@@ -273,7 +282,7 @@ fn whole_gone(tombstones: &[Arc<Tombstone>], labels: &Labels, part: &Part) -> bo
 #[derive(Default)]
 struct Stream {
     series: SeriesRuns<Points>,
-    budget: Option<Arc<Budget>>,
+    watch: Option<Lenient>,
     count: u64,
 }
 
@@ -282,27 +291,30 @@ impl Stream {
         let (from, to) = wanted.range;
         let mut runs = Vec::new();
         for part in view.parts_of(&wanted.scope.tenant, Signal::Metrics, wanted.range) {
-            let segment = part.metrics()?;
-            let numbers = segment.select(&wanted.matchers, from, to)?;
+            let read = part.metrics().and_then(|segment| {
+                let numbers = segment.select(&wanted.matchers, from, to, &mut &wanted.watch)?;
+                Ok((segment, numbers))
+            });
+            let Some((segment, numbers)) = or_left_out(read, &mut &wanted.watch)? else { continue };
             if !numbers.is_empty() {
                 runs.push(Run::part(segment, numbers, view.tombstones_of(part)));
             }
         }
         runs.extend(memory.into_iter().filter(|series| series.len() > 0).map(Run::memory));
-        let series = SeriesRuns::new(runs, wanted.range)?;
-        Ok(Self { series, budget: Some(Arc::clone(&wanted.scope.budget)), count: 0 })
+        let series = SeriesRuns::new(runs, wanted.range, &mut &wanted.watch)?;
+        Ok(Self { series, watch: Some(wanted.watch.clone()), count: 0 })
     }
 }
 
 impl SeriesStream for Stream {
     fn next(&mut self, points: &mut Points) -> Result<Option<Labels>, ReadError> {
-        let Some(budget) = &self.budget else { return Ok(None) };
-        while let Some(labels) = self.series.next(points, &mut |rows, bytes| budget.charge(rows, bytes))? {
+        let Some(mut watch) = self.watch.as_ref() else { return Ok(None) };
+        while let Some(labels) = self.series.next(points, &mut watch)? {
             if points.is_empty() {
                 continue;
             }
             self.count += 1;
-            let series_max = budget.limits().series_max;
+            let series_max = watch.budget().limits().series_max;
             if self.count > series_max {
                 return Err(ReadError::Series(series_max));
             }

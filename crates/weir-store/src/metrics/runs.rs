@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use weir_block::series::{Segment, SegmentReader, SeriesNumber};
+use weir_block::{Watch, or_left_out};
 use weir_signal::{Labels, ReadError};
 
 use super::head::MemorySeries;
@@ -51,13 +52,17 @@ impl Run {
         Self::Memory { series, current: usize::MAX }
     }
 
-    /// The labels of the next series.
-    fn advance(&mut self) -> Result<Option<Labels>, ReadError> {
+    /// The labels of the next series. One whose labels are damaged is passed over.
+    fn advance(&mut self, watch: &mut dyn Watch) -> Result<Option<Labels>, ReadError> {
         match self {
             Self::Part(part) => {
-                let Some(number) = part.numbers.next() else { return Ok(None) };
-                part.current = number;
-                part.reader.labels(number).map(Some)
+                for number in part.numbers.by_ref() {
+                    part.current = number;
+                    if let Some(labels) = or_left_out(part.reader.labels(number), watch)? {
+                        return Ok(Some(labels));
+                    }
+                }
+                Ok(None)
             }
             Self::Memory { series, current } => {
                 *current = current.wrapping_add(1);
@@ -73,10 +78,11 @@ impl Run {
         range: (i64, i64),
         joiner: &mut Joiner<C>,
         out: &mut C,
+        watch: &mut dyn Watch,
     ) -> Result<(u64, u64), ReadError> {
         match self {
             Self::Part(part) => {
-                let bytes = out.read(&mut part.reader, part.current, range)?;
+                let bytes = out.read(&mut part.reader, part.current, range, watch)?;
                 let rows = out.times().len() as u64;
                 if !part.tombstones.is_empty() {
                     let gone = deleted(&part.tombstones, labels);
@@ -103,41 +109,37 @@ pub(super) struct SeriesRuns<C> {
 
 impl<C: Columns> SeriesRuns<C> {
     /// `runs` are given with the earliest commits first.
-    pub(super) fn new(runs: Vec<Run>, range: (i64, i64)) -> Result<Self, ReadError> {
+    pub(super) fn new(runs: Vec<Run>, range: (i64, i64), watch: &mut dyn Watch) -> Result<Self, ReadError> {
         let mut series =
             Self { runs, heap: BinaryHeap::new(), range, joiner: Joiner::default(), spare: C::default() };
         for run in 0..series.runs.len() {
-            series.advance(run)?;
+            series.advance(run, watch)?;
         }
         Ok(series)
     }
 
-    fn advance(&mut self, run: usize) -> Result<(), ReadError> {
-        if let Some(labels) = self.runs[run].advance()? {
+    fn advance(&mut self, run: usize, watch: &mut dyn Watch) -> Result<(), ReadError> {
+        if let Some(labels) = self.runs[run].advance(watch)? {
             self.heap.push(Reverse((labels, run)));
         }
         Ok(())
     }
 
-    /// Replaces what is in `out` by the samples of the next series, which may be none. `charge` is told rows and bytes.
-    pub(super) fn next(
-        &mut self,
-        out: &mut C,
-        charge: &mut dyn FnMut(u64, u64) -> Result<(), ReadError>,
-    ) -> Result<Option<Labels>, ReadError> {
+    /// Replaces what is in `out` by the samples of the next series, which may be none. `watch` is told what it costs.
+    pub(super) fn next(&mut self, out: &mut C, watch: &mut dyn Watch) -> Result<Option<Labels>, ReadError> {
         let Some(Reverse((labels, run))) = self.heap.pop() else { return Ok(None) };
         out.clear();
-        let (rows, bytes) = self.runs[run].samples(&labels, self.range, &mut self.joiner, out)?;
-        charge(rows, bytes)?;
-        self.advance(run)?;
+        let (rows, bytes) = self.runs[run].samples(&labels, self.range, &mut self.joiner, out, watch)?;
+        watch.charge(rows, bytes)?;
+        self.advance(run, watch)?;
         while self.heap.peek().is_some_and(|Reverse((next, _))| *next == labels) {
             let Some(Reverse((_, run))) = self.heap.pop() else { break };
             self.spare.clear();
             let (rows, bytes) =
-                self.runs[run].samples(&labels, self.range, &mut self.joiner, &mut self.spare)?;
-            charge(rows, bytes)?;
+                self.runs[run].samples(&labels, self.range, &mut self.joiner, &mut self.spare, watch)?;
+            watch.charge(rows, bytes)?;
             self.joiner.join(out, &self.spare);
-            self.advance(run)?;
+            self.advance(run, watch)?;
         }
         Ok(Some(labels))
     }

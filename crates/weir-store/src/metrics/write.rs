@@ -6,10 +6,12 @@ use std::sync::Arc;
 use weir_block::series::{
     Finished, Samples, Segment, SegmentOptions, SegmentReader, SegmentWriter, SeriesNumber, WriteError,
 };
+use weir_block::{Watch, or_left_out};
 use weir_signal::{Exemplar, Labels, Metadata, ReadError};
 
 use super::head::FrozenMetrics;
 use super::runs::{Run, SeriesRuns};
+use crate::damage::Salvage;
 use crate::error::StoreError;
 use crate::manifest::{FileMeta, Tombstone};
 use crate::part::{Contents, Part, PartWriter, deleted};
@@ -110,6 +112,7 @@ pub(crate) fn merge_parts(
     day: i64,
     part: PartWriter,
     pace: &mut Pace<'_>,
+    salvage: &mut Salvage,
 ) -> Result<(Contents, [FileMeta; 3]), StoreError> {
     let damaged = || StoreError::read("merge parts of metrics");
     let mut out = MetricPart::new(part);
@@ -119,17 +122,17 @@ pub(crate) fn merge_parts(
     for (part, tombstones) in inputs {
         let segment = part.metrics().map_err(damaged())?;
         runs.push(Run::part(Arc::clone(&segment), segment.all_series().collect(), tombstones.clone()));
-        families.extend(segment.metadata().map_err(damaged())?);
+        families.extend(or_left_out(segment.metadata(), salvage).map_err(damaged())?.unwrap_or_default());
         if segment.summary().exemplars > 0 {
             exemplars.push(ExemplarRun::new(segment, tombstones.clone()));
         }
     }
-    let mut series = SeriesRuns::new(runs, (i64::MIN, i64::MAX)).map_err(damaged())?;
+    let mut series = SeriesRuns::new(runs, (i64::MIN, i64::MAX), salvage).map_err(damaged())?;
     let mut samples = Samples::default();
-    while let Some(labels) = series.next(&mut samples, &mut |_, _| Ok(())).map_err(damaged())? {
+    while let Some(labels) = series.next(&mut samples, salvage).map_err(damaged())? {
         let mut with = Vec::new();
         for run in &mut exemplars {
-            run.take(&labels, &mut with).map_err(damaged())?;
+            run.take(&labels, &mut with, salvage).map_err(damaged())?;
         }
         with.sort_by(|a: &Exemplar, b| {
             (a.time_ms, &a.labels).cmp(&(b.time_ms, &b.labels)).then(a.value.total_cmp(&b.value))
@@ -162,9 +165,14 @@ impl ExemplarRun {
     }
 
     /// Appends those of a series. Series are asked for ascending.
-    fn take(&mut self, labels: &Labels, out: &mut Vec<Exemplar>) -> Result<(), ReadError> {
+    fn take(
+        &mut self,
+        labels: &Labels,
+        out: &mut Vec<Exemplar>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), ReadError> {
         loop {
-            self.fill()?;
+            self.fill(watch)?;
             match self.read.front() {
                 Some((first, _)) if first < labels => {
                     self.read.pop_front();
@@ -183,14 +191,17 @@ impl ExemplarRun {
         }
     }
 
-    fn fill(&mut self) -> Result<(), ReadError> {
+    fn fill(&mut self, watch: &mut dyn Watch) -> Result<(), ReadError> {
         let segment = Arc::clone(self.reader.segment());
         let series = segment.summary().series;
         while self.read.is_empty() && self.next < series {
             let end = series.min(self.next.saturating_add(EXEMPLAR_SERIES));
             let numbers: Vec<_> = (self.next..end).map(SeriesNumber).collect();
-            for (number, exemplars) in segment.exemplars(Some(&numbers), i64::MIN, i64::MAX)? {
-                self.read.push_back((self.reader.labels(number)?, exemplars));
+            let read = segment.exemplars(Some(&numbers), i64::MIN, i64::MAX, watch);
+            for (number, exemplars) in or_left_out(read, watch)?.unwrap_or_default() {
+                if let Some(labels) = or_left_out(self.reader.labels(number), watch)? {
+                    self.read.push_back((labels, exemplars));
+                }
             }
             self.next = end;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weir_block::spans::{SpanSegment, Values};
+use weir_block::{Watch, or_left_out};
 use weir_signal::{
     ReadError, Scope, Span, SpanField, SpanSelect, Trace, TraceId, TraceSource, TraceStream, Value,
 };
@@ -11,6 +12,7 @@ use weir_signal::{
 use super::head::Row;
 use super::matching::{Visible, each_value};
 use super::search::Search;
+use crate::damage::Lenient;
 use crate::part::Part;
 use crate::signal::Signal;
 use crate::store::Store;
@@ -32,6 +34,7 @@ pub(super) struct Sources {
     pub(super) places: Vec<Place>,
     /// Spans in memory that may be seen, by trace.
     pub(super) memory: Vec<Row>,
+    pub(super) watch: Lenient,
 }
 
 impl Store {
@@ -59,12 +62,15 @@ impl Store {
         let mut memory: Vec<Row> = frozen.chain(head).collect();
         memory.retain(|row| everything.shows(&row.span));
         memory.sort_by_key(|row| row.trace);
+        let watch = inner.lenient(scope);
         let mut places = Vec::new();
         for part in view.parts_of(&scope.tenant, Signal::Spans, (from.max(from_ns), to)) {
             let visible = Visible { tombstones: view.tombstones_of(part), ..everything.clone() };
-            places.push(Place { segment: part.spans()?, visible, _part: Arc::clone(part) });
+            if let Some(segment) = or_left_out(part.spans(), &mut &watch)? {
+                places.push(Place { segment, visible, _part: Arc::clone(part) });
+            }
         }
-        Ok(Sources { scope: scope.clone(), kept_from_ns: from_ns, places, memory })
+        Ok(Sources { scope: scope.clone(), kept_from_ns: from_ns, places, memory, watch })
     }
 
     fn in_range(&self, scope: &Scope, select: &SpanSelect) -> Result<Sources, ReadError> {
@@ -77,11 +83,13 @@ impl Store {
 impl Sources {
     /// All spans of a trace that may be seen, ascending by start, then by id.
     pub(super) fn whole(&self, id: TraceId) -> Result<Vec<Span>, ReadError> {
+        let watch = &mut &self.watch;
         let mut spans = Vec::new();
         for place in &self.places {
-            for info in place.segment.blocks_of(id)? {
-                self.scope.budget.charge(u64::from(info.spans), info.data_bytes)?;
-                let found = place.segment.read(info.number)?.trace(id)?;
+            for info in place.segment.blocks_of(id, watch)? {
+                watch.charge(u64::from(info.spans), info.data_bytes)?;
+                let found = place.segment.read(info.number).and_then(|block| block.trace(id));
+                let found = or_left_out(found, watch)?.unwrap_or_default();
                 spans.extend(found.into_iter().filter(|span| place.visible.shows(span)));
             }
         }
@@ -99,15 +107,17 @@ impl Sources {
         known: &mut dyn FnMut(&SpanSegment) -> Result<(), ReadError>,
         visit: &mut dyn FnMut(&Span),
     ) -> Result<(), ReadError> {
+        let watch = &mut &self.watch;
         for place in &self.places {
             if place.visible.is_all() {
-                self.scope.budget.charge(0, 0)?;
-                known(&place.segment)?;
+                watch.charge(0, 0)?;
+                or_left_out(known(&place.segment), watch)?;
                 continue;
             }
-            for info in place.segment.candidates(from, to, None)? {
-                self.scope.budget.charge(u64::from(info.spans), info.data_bytes)?;
-                let spans = place.segment.read(info.number)?.all()?;
+            for info in place.segment.candidates(from, to, None, watch)? {
+                watch.charge(u64::from(info.spans), info.data_bytes)?;
+                let spans = place.segment.read(info.number).and_then(|block| block.all());
+                let spans = or_left_out(spans, watch)?.unwrap_or_default();
                 let seen =
                     |span: &&Span| span.start_ns >= from && span.start_ns < to && place.visible.shows(span);
                 spans.iter().filter(seen).for_each(&mut *visit);
@@ -177,7 +187,10 @@ impl TraceSource for Store {
         let values = std::cell::RefCell::new(Values::new(limit));
         sources.each(
             (select.from_ns, select.to_ns),
-            &mut |segment| segment.values(select.from_ns, select.to_ns, field, &mut values.borrow_mut()),
+            &mut |segment| {
+                let (values, watch) = (&mut values.borrow_mut(), &mut &sources.watch);
+                segment.values(select.from_ns, select.to_ns, field, values, watch)
+            },
             &mut |span| each_value(span, field, &mut |value| values.borrow_mut().add(value)),
         )?;
         Ok(values.into_inner().into_values())

@@ -9,6 +9,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashSet};
 
+use weir_block::or_left_out;
 use weir_signal::{ReadError, SpanCondition, SpanSelect, Trace, TraceId, TraceStream};
 
 use super::head::Row;
@@ -94,7 +95,7 @@ impl Search {
         let last = self.to_ns - 1;
         let mut blocks = Vec::new();
         for (at, place) in self.sources.places.iter().enumerate() {
-            for info in place.segment.candidates(from, to, condition)? {
+            for info in place.segment.candidates(from, to, condition, &mut &self.sources.watch)? {
                 let reaches_out = condition.is_some() && info.from_ns < self.from_ns;
                 let latest = if reaches_out { last } else { info.to_ns.min(last) };
                 blocks.push((latest, at, info.number));
@@ -178,7 +179,8 @@ impl TraceStream for Search {
             };
             if !next {
                 if let Some((_, place, number)) = self.blocks.pop() {
-                    self.open(place, number)?;
+                    let opened = self.open(place, number);
+                    or_left_out(opened, &mut &self.sources.watch)?;
                 }
                 continue;
             }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use weir_block::spans::{FinishedSpans, SpanBlockInfo, SpanSegment, SpanSegmentWriter, SpanWriterOptions};
+use weir_block::{Watch, or_left_out};
 use weir_signal::{ReadError, Span, TraceId};
 
 use super::head::FrozenSpans;
 use super::matching::Visible;
+use crate::damage::Salvage;
 use crate::error::StoreError;
 use crate::manifest::{FileMeta, Tombstone};
 use crate::part::{Contents, Part, PartWriter};
@@ -74,11 +76,12 @@ pub(crate) fn merge_parts(
     day: i64,
     part: PartWriter,
     pace: &mut Pace<'_>,
+    salvage: &mut Salvage,
 ) -> Result<(Contents, [FileMeta; 3]), StoreError> {
     let damaged = || StoreError::read("merge parts of spans");
     let mut fragments = Fragments::new(inputs).map_err(damaged())?;
     let mut out = SpanPart::new(part);
-    while let Some(spans) = fragments.next().map_err(damaged())? {
+    while let Some(spans) = fragments.next(salvage).map_err(damaged())? {
         out.trace(&spans)?;
         pace.step()?;
     }
@@ -116,13 +119,13 @@ impl Fragments {
     }
 
     /// The spans of the next trace, ascending by start, then by id.
-    fn next(&mut self) -> Result<Option<Vec<Span>>, ReadError> {
+    fn next(&mut self, watch: &mut dyn Watch) -> Result<Option<Vec<Span>>, ReadError> {
         loop {
             let first = self.order.first().map(|&(start, _)| start.saturating_add(AHEAD_NS));
             let due =
                 |(info, _): &mut (SpanBlockInfo, usize)| first.is_none_or(|first| info.from_ns <= first);
             let Some((info, at)) = self.blocks.pop_if(due) else { break };
-            self.open(info, at)?;
+            self.open(info, at, watch)?;
         }
         let Some((_, id)) = self.order.pop_first() else { return Ok(None) };
         self.firsts.remove(&id);
@@ -131,9 +134,10 @@ impl Fragments {
         Ok(Some(spans))
     }
 
-    fn open(&mut self, info: SpanBlockInfo, at: usize) -> Result<(), ReadError> {
+    fn open(&mut self, info: SpanBlockInfo, at: usize, watch: &mut dyn Watch) -> Result<(), ReadError> {
         let (segment, visible) = &self.inputs[at];
-        for span in segment.read(info.number)?.all()? {
+        let spans = segment.read(info.number).and_then(|block| block.all());
+        for span in or_left_out(spans, watch)?.unwrap_or_default() {
             if !visible.shows(&span) {
                 continue;
             }

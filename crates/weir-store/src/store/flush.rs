@@ -108,7 +108,7 @@ impl Inner {
         self.change(|manifest, view| {
             for meta in written {
                 manifest.parts.push(Arc::new(meta.clone()));
-                view.parts.push(Arc::new(Part::new(meta, Arc::clone(&self.disk))));
+                view.parts.push(Arc::new(Part::new(meta, &self.disk, &self.open_parts)));
             }
             manifest.flushed_log = frozen.log_file;
             manifest.sequence = frozen.sequences.1;

@@ -12,15 +12,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use weir_signal::{Reason, Refusal, Tenant};
+use weir_signal::{Reason, Refusal, Scope, Tenant};
 
 use crate::batches::Batches;
+use crate::damage::{Damages, Lenient};
 use crate::disk::{Disk, remove_all};
 use crate::error::StoreError;
 use crate::logs::{FrozenLogs, LogTenant};
 use crate::manifest::{FileMeta, Manifest, Tombstone};
 use crate::metrics::{FrozenMetrics, MetricTenant};
-use crate::part::{Contents, Part, PartWriter};
+use crate::part::{Contents, OpenParts, Part, PartWriter};
 use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::spans::{FrozenSpans, SpanTenant};
@@ -46,6 +47,10 @@ pub(crate) struct Inner {
     /// Bytes in the heads.
     pub(crate) head_bytes: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) open_parts: Arc<OpenParts>,
+    pub(crate) damages: Arc<Damages>,
+    /// Folders of parts that a merge kept as they were, ascending.
+    pub(crate) aside: Mutex<Vec<String>>,
     pub(crate) flushing: Mutex<()>,
     pub(crate) merging: Mutex<()>,
     /// Parts that are in no manifest any more, until their last reader is gone.
@@ -205,6 +210,11 @@ impl Inner {
         Arc::clone(&reading(&self.view))
     }
 
+    /// How a query reads.
+    pub(crate) fn lenient(&self, scope: &Scope) -> Lenient {
+        Lenient::new(scope, &self.damages)
+    }
+
     /// The state of a tenant; made where it is new.
     pub(crate) fn tenant(&self, tenant: &Tenant) -> Arc<TenantState> {
         if let Some(found) = reading(&self.tenants).get(tenant) {
@@ -263,7 +273,7 @@ impl Inner {
     pub(crate) fn sweep(&self) {
         let mut doomed = locked(&self.doomed);
         doomed.retain(|doomed| {
-            let read = doomed.part.as_ref().is_some_and(|part| Arc::strong_count(part) > 1);
+            let read = doomed.part.as_ref().is_some_and(|part| Arc::strong_count(part) > 1 || part.is_read());
             read || remove_all(&*self.disk, &doomed.folder).is_err()
         });
     }

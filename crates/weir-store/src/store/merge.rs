@@ -3,18 +3,23 @@
 //! Parts of one day, tenant and signal stand in the order of their commits; only neighbours are merged, so that of two parts
 //! one is always later as a whole. A run of parts of one level becomes a part of the next. Once a day is over, what it has
 //! becomes one part, and what comes late is merged into that when it is worth rewriting it.
+//!
+//! Of a part that is damaged, what is whole is merged, and the part is kept as it was in the folder `aside`, where nothing
+//! reads or removes it: whoever can mend it, or needs it no more, finds it there. One that cannot be opened stays where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_block::Effort;
-use weir_signal::Tenant;
+use weir_signal::{ReadError, Tenant};
 
 use super::drafts::{Drafts, Place};
 use super::inner::{Doomed, Inner, View, locked};
 use super::pace::Pace;
+use crate::damage::{Salvage, is_within};
+use crate::disk::{Disk, create_dirs, join, remove_all};
 use crate::error::StoreError;
-use crate::manifest::{Manifest, PartMeta};
+use crate::manifest::{Manifest, PART_FILES, PartMeta};
 use crate::part::{Part, folder};
 use crate::signal::Signal;
 use crate::{logs, metrics, spans};
@@ -25,6 +30,22 @@ const LEVEL_DAY: u8 = 100;
 const SETTLE_MS: i64 = 3_600_000;
 /// Parts of whole days are merged again when the smaller ones are an eighth of the largest, or so many.
 const LATE_PARTS_MAX: usize = 64;
+
+/// Where parts are kept that were damaged when they were merged.
+pub(super) const ASIDE: &str = "aside";
+
+/// Where a damaged part is kept.
+pub(super) fn aside_folder(meta: &PartMeta) -> String {
+    join(ASIDE, folder(meta).trim_start_matches("tenants/"))
+}
+
+/// A file of a damaged part may be the very thing that is missing.
+fn link_if_there(disk: &dyn Disk, from: &str, to: &str) -> std::io::Result<()> {
+    match disk.link(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        linked => linked,
+    }
+}
 
 /// Parts that become one.
 struct Plan {
@@ -41,14 +62,20 @@ impl Inner {
         let _one = locked(&self.merging);
         self.retain()?;
         let mut merged = 0;
-        // Parts that are damaged are left as they are: what of them is whole stays readable.
+        // Parts that cannot be opened are left as they are.
         let mut damaged = BTreeSet::new();
         let mut failure = None;
         while let Some(plan) = self.plan(&damaged) {
             match self.merge_parts(&plan, pace) {
                 Ok(()) => merged += 1,
                 Err(StoreError::Read { what, error }) => {
-                    damaged.extend(plan.parts.iter().map(|part| part.meta.name.clone()));
+                    self.damages.found(&error);
+                    let of = |part: &&Arc<Part>| {
+                        error.file().is_some_and(|file| is_within(file, &folder(&part.meta)))
+                    };
+                    let one = plan.parts.iter().find(of);
+                    let parts = one.map_or(&plan.parts[..], std::slice::from_ref);
+                    damaged.extend(parts.iter().map(|part| part.meta.name.clone()));
                     failure = Some(StoreError::Read { what, error });
                 }
                 Err(error) => return Err(error),
@@ -97,10 +124,11 @@ impl Inner {
             plan.parts.iter().map(|part| (Arc::clone(part), view.tombstones_of(part))).collect();
         drop(view);
         let mut drafts = Drafts::new(self);
+        let mut salvage = Salvage::default();
         let meta = drafts.write(&Place { tenant, signal, day }, Effort::Small, |part| match signal {
-            Signal::Metrics => metrics::merge_parts(&inputs, day, part, pace),
-            Signal::Logs => logs::merge_parts(&inputs, day, part, pace),
-            Signal::Spans => spans::merge_parts(&inputs, day, part, pace),
+            Signal::Metrics => metrics::merge_parts(&inputs, day, part, pace, &mut salvage),
+            Signal::Logs => logs::merge_parts(&inputs, day, part, pace, &mut salvage),
+            Signal::Spans => spans::merge_parts(&inputs, day, part, pace, &mut salvage),
         })?;
         let metas = || plan.parts.iter().map(|part| &part.meta);
         let meta = PartMeta {
@@ -117,11 +145,45 @@ impl Inner {
         if output.is_some() {
             drafts.named();
         }
+        let aside = self.put_aside(&plan.parts, &salvage).map_err(StoreError::io(ASIDE))?;
         self.replace(&plan.parts, output.as_ref())?;
         if output.is_some() {
             drafts.kept();
         }
+        for (part, to, error) in aside {
+            self.damages.kept_aside(&part, &to, &error);
+            let mut aside = locked(&self.aside);
+            aside.push(to);
+            aside.sort();
+        }
         Ok(())
+    }
+
+    /// Gives the files of damaged parts second names, before the manifest forgets the first ones. Gives the folder of each
+    /// part, where it is kept, and a damage of it.
+    fn put_aside(
+        &self,
+        parts: &[Arc<Part>],
+        salvage: &Salvage,
+    ) -> std::io::Result<Vec<(String, String, ReadError)>> {
+        let disk = &*self.disk;
+        let mut kept = Vec::new();
+        for part in parts {
+            let from = folder(&part.meta);
+            let Some(error) = salvage.of(&from) else { continue };
+            let to = aside_folder(&part.meta);
+            // One that was begun before is made anew.
+            remove_all(disk, &to)?;
+            create_dirs(disk, &to)?;
+            for (name, file) in PART_FILES.iter().zip(&part.meta.files) {
+                if file.bytes > 0 {
+                    link_if_there(disk, &join(&from, name), &join(&to, name))?;
+                }
+            }
+            disk.sync_dir(&to)?;
+            kept.push((from, to, error.clone()));
+        }
+        Ok(kept)
     }
 
     /// Puts a part in the place of others, or nothing.
@@ -132,7 +194,7 @@ impl Inner {
             view.parts.retain(|part| !gone.contains(&*part.meta.name));
             if let Some(meta) = by {
                 manifest.parts.push(Arc::new(meta.clone()));
-                view.parts.push(Arc::new(Part::new(meta.clone(), Arc::clone(&self.disk))));
+                view.parts.push(Arc::new(Part::new(meta.clone(), &self.disk, &self.open_parts)));
             }
             in_order(manifest, view);
             forget_tombstones(manifest, view);

@@ -22,7 +22,7 @@ use inner::Inner;
 pub use open::{LogDamage, Recovery};
 use pace::Pace;
 pub use snapshot::{Copied, restore};
-pub use stats::{SignalCounts, SignalStats, Stats, TenantStats};
+pub use stats::{DamageStats, SignalCounts, SignalStats, Stats, TenantStats};
 use threads::Threads;
 pub use verify::{Concern, Finding};
 
@@ -105,7 +105,8 @@ impl Store {
     /// With [`Work::Threads`](crate::Work::Threads) a thread does so, at its pace.
     ///
     /// # Errors
-    /// Nothing is lost: what was not merged stays as it was. Parts that are damaged are left alone, and the rest is merged.
+    /// Nothing is lost: what was not merged stays as it was. Parts that cannot be opened are left alone, and the rest is
+    /// merged; of those that are damaged within, what is whole, and they are kept in the folder `aside`.
     pub fn merge(&self) -> Result<u64, StoreError> {
         self.inner.merge(&mut Pace::fast(&self.inner))
     }

@@ -1,6 +1,6 @@
 //! A store is opened: its manifest, its parts, its log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -10,13 +10,14 @@ use weir_signal::{ReadError, Tenant};
 
 use super::counters::Counters;
 use super::inner::{Bell, Clock, Inner, SpaceWatch, TenantState, View, locked};
+use super::merge::{ASIDE, aside_folder};
 use crate::batches::{self, Batches};
 use crate::disk::{Disk, EntryKind, create_dirs, join, remove_all};
 use crate::error::OpenError;
 use crate::logs::LogReplay;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PartMeta};
 use crate::metrics::MetricReplay;
-use crate::part::Part;
+use crate::part::{OpenParts, Part};
 use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::wal::{self, Ended, RecordHead, Replayed, Wal};
@@ -81,12 +82,15 @@ pub(super) fn for_writing(
     // Nothing is removed before what is kept is known to last.
     manifest.save(&*disk).map_err(at("manifest"))?;
     remove_leftovers(&*disk, &manifest, &mut recovery).map_err(at("tenants"))?;
+    let aside = parts_aside(&*disk, &manifest, OnDisk::MakeWhole).map_err(at(ASIDE))?;
     let mut inner = inner(disk, settings, clock, manifest, &mut recovery);
+    inner.aside = Mutex::new(aside);
     let kept = replay(&mut inner, OnDisk::MakeWhole, &mut recovery)?;
     let next = kept.keys().last().copied().unwrap_or(0).max(locked(&inner.manifest).flushed_log) + 1;
     let wal = Wal::create(Arc::clone(&inner.disk), inner.settings.wal_bytes_max, next, kept);
     inner.wal = Some(Arc::new(wal.map_err(at(wal::FOLDER))?));
     inner.lock = Mutex::new(Some(lock));
+    inner.note(&recovery);
     Ok((inner, recovery))
 }
 
@@ -102,20 +106,27 @@ pub(super) fn for_reading(
         let mut recovery = Recovery::default();
         let manifest = manifest(&**disk, &mut recovery)?.ok_or(OpenError::Missing)?;
         let edition = manifest.edition;
-        let mut found = inner(Arc::clone(disk), settings.clone(), Arc::clone(clock), manifest, &mut recovery);
+        let mut found =
+            inner(Arc::clone(disk), for_reader(settings), Arc::clone(clock), manifest, &mut recovery);
         let replayed = replay(&mut found, OnDisk::Leave, &mut recovery);
         let now = self::manifest(&**disk, &mut Recovery::default())?;
         if now.is_some_and(|now| now.edition == edition) || look == LOOKS_MAX {
             replayed?;
-            // Opened now, while the files are there.
-            for part in &found.view().parts {
-                let _ = part.open();
-            }
+            found.aside =
+                Mutex::new(parts_aside(&**disk, &locked(&found.manifest), OnDisk::Leave).unwrap_or_default());
+            found.note(&recovery);
             return Ok((found, recovery));
         }
     }
     unreachable!("the last look is taken as it is")
 }
+
+/// A reader beside a writer keeps more files open: what the writer removes meanwhile could not be opened again.
+fn for_reader(settings: &Settings) -> Settings {
+    Settings { files_open_max: settings.files_open_max.max(READER_FILES_OPEN), ..settings.clone() }
+}
+
+const READER_FILES_OPEN: u64 = 768;
 
 fn manifest(disk: &dyn Disk, recovery: &mut Recovery) -> Result<Option<Manifest>, OpenError> {
     let found = Manifest::load(disk).map_err(at("manifest"))?;
@@ -137,9 +148,11 @@ fn inner(
     manifest: Manifest,
     recovery: &mut Recovery,
 ) -> Inner {
-    let parts: Vec<_> =
-        manifest.parts.iter().map(|meta| Arc::new(Part::new((**meta).clone(), Arc::clone(&disk)))).collect();
-    recovery.damages.extend(parts.iter().filter_map(|part| part.check().err()));
+    let open_parts = OpenParts::new(&settings);
+    let part = |meta: &Arc<PartMeta>| Arc::new(Part::new((**meta).clone(), &disk, &open_parts));
+    let parts: Vec<_> = manifest.parts.iter().map(part).collect();
+    // What cannot be opened is named now, and left out whenever it is read.
+    recovery.damages.extend(parts.iter().filter_map(|part| part.check().and_then(|()| part.open()).err()));
     let mut batches = Batches::default();
     manifest.batches.iter().for_each(|&batch| batches.add(batch));
     let view = View { parts, tombstones: manifest.tombstones.clone(), frozen: None };
@@ -166,6 +179,9 @@ fn inner(
         batches: Mutex::new(batches),
         head_bytes: AtomicU64::new(0),
         counters: Counters::default(),
+        open_parts,
+        damages: Arc::default(),
+        aside: Mutex::default(),
         flushing: Mutex::default(),
         merging: Mutex::default(),
         doomed: Mutex::default(),
@@ -308,10 +324,48 @@ impl Replay {
     }
 }
 
+impl Inner {
+    /// Notes what was found; whoever opens the store tells it.
+    fn note(&self, recovery: &Recovery) {
+        recovery.damages.iter().for_each(|error| self.damages.told(error));
+        for damage in &recovery.log_damages {
+            self.damages.told(&ReadError::Damaged {
+                file: damage.file.clone(),
+                offset: damage.offset,
+                what: format!("{} bytes of acknowledged records were lost", damage.bytes),
+            });
+        }
+    }
+}
+
+/// The folders of parts that were kept as they were. One whose part is still in use was begun and never finished.
+fn parts_aside(disk: &dyn Disk, manifest: &Manifest, on_disk: OnDisk) -> io::Result<Vec<String>> {
+    let in_use: BTreeSet<String> = manifest.parts.iter().map(|meta| aside_folder(meta)).collect();
+    let mut aside = Vec::new();
+    for tenant in folders_if_any(disk, ASIDE)? {
+        for signal in folders(disk, &tenant)? {
+            for part in folders(disk, &signal)? {
+                if !in_use.contains(&part) {
+                    aside.push(part);
+                } else if on_disk == OnDisk::MakeWhole {
+                    remove_all(disk, &part)?;
+                }
+            }
+        }
+    }
+    Ok(aside)
+}
+
+fn folders_if_any(disk: &dyn Disk, folder: &str) -> io::Result<Vec<String>> {
+    match folders(disk, folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found,
+    }
+}
+
 /// Removes folders of parts that the manifest does not name.
 fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest, recovery: &mut Recovery) -> io::Result<()> {
-    let named: std::collections::BTreeSet<String> =
-        manifest.parts.iter().map(|part| crate::part::folder(part)).collect();
+    let named: BTreeSet<String> = manifest.parts.iter().map(|part| crate::part::folder(part)).collect();
     for tenant in folders(disk, "tenants")? {
         for signal in folders(disk, &tenant)? {
             for part in folders(disk, &signal)? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use weir_signal::{Reason, Tenant};
+use weir_signal::{ReadError, Reason, Tenant};
 
 use super::Store;
 use super::inner::{locked, reading};
@@ -25,12 +25,28 @@ pub struct Stats {
     pub tombstones: u64,
     /// Folders of parts that are removed when their last reader is gone.
     pub doomed: u64,
+    /// Files of parts that are open.
+    pub files_open: u64,
+    /// What is damaged.
+    pub damage: DamageStats,
     /// Room on the disk, where it can say.
     pub space: Option<Space>,
     /// By tenant, ascending.
     pub tenants: Vec<TenantStats>,
     /// By signal.
     pub counters: Vec<SignalCounts>,
+}
+
+/// What is damaged, as far as is known without reading everything (which [`Store::verify`] does).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DamageStats {
+    /// What was met since the store was opened, each place once: at most 256.
+    pub known: Vec<ReadError>,
+    /// How often a read left something out that is damaged or cannot be read.
+    pub left_out: u64,
+    /// Folders of parts that are kept as they were because they were damaged when they were merged; what was whole in them
+    /// is in other parts now. Remove what is needed no more.
+    pub aside: Vec<String>,
 }
 
 /// What a tenant has.
@@ -122,10 +138,22 @@ impl Store {
             flush_waits: view.frozen.is_some(),
             tombstones: view.tombstones.len() as u64,
             doomed: locked(&inner.doomed).len() as u64,
+            files_open: inner.open_parts.files() as u64,
+            damage: DamageStats {
+                known: inner.damages.known(),
+                left_out: inner.damages.left_out(),
+                aside: locked(&inner.aside).clone(),
+            },
             space: inner.disk.space().ok(),
             tenants: tenants.into_values().collect(),
             counters: Signal::ALL.map(counts).to_vec(),
         }
+    }
+
+    /// What turned out to be damaged since this was asked last, a sentence each, for a log. What [`Store::open`] found is not
+    /// told again.
+    pub fn news_of_damage(&self) -> Vec<String> {
+        self.inner.damages.take_news()
     }
 
     /// All parts, in the order of their commits.

@@ -110,19 +110,12 @@ fn verify_part(part: &Part, found: &mut Vec<Finding>) {
         Err(error) => found.push(whole(error)),
         Ok(places) => {
             // What the decoders do not look at, such as the bytes between pieces, only the checksum of the file knows.
-            let named = |file: &str| places.iter().any(|error| error_file(error) == Some(file));
+            let named = |file: &str| places.iter().any(|error| error.file() == Some(file));
             let unnamed: Vec<_> =
-                files.into_iter().filter(|error| !error_file(error).is_some_and(named)).collect();
+                files.into_iter().filter(|error| !error.file().is_some_and(named)).collect();
             let block = |error| Finding { error, concerns: Concern::Block(Box::new(part.meta.clone())) };
             found.extend(places.into_iter().map(block));
             found.extend(unnamed.into_iter().map(|error| Finding { error, concerns: Concern::Nothing }));
         }
-    }
-}
-
-fn error_file(error: &ReadError) -> Option<&str> {
-    match error {
-        ReadError::Damaged { file, .. } | ReadError::Io { file, .. } => Some(file),
-        _ => None,
     }
 }

@@ -35,8 +35,12 @@ fn write(entries: &[Entry], options: LogWriterOptions) -> FinishedLogs {
 
 fn open(files: &FinishedLogs) -> LogSegment {
     let file = |name: &str, bytes: &[u8]| Arc::new(InMemory::new(name, bytes.to_vec()));
-    LogSegment::open(file("index", &files.index), file("data", &files.data), file("filter", &files.filter))
-        .unwrap()
+    LogSegment::open(
+        file("index", &files.index),
+        file("data", &files.data),
+        Ok(file("filter", &files.filter)),
+    )
+    .unwrap()
 }
 
 /// All rows, by block.

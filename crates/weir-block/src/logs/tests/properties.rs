@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use weir_signal::{LogSelect, Matcher};
 
 use super::*;
+use crate::Strict;
 
 fn labels() -> impl Strategy<Value = Labels> {
     prop::collection::btree_map("[ab]|id", "[xy]{1,2}|[0-9a-f]{16}|é \u{0}", 0..3)
@@ -109,7 +110,7 @@ proptest! {
             }
         }
         let streams = streams(&segment);
-        let candidates = segment.candidates(&select).unwrap();
+        let candidates = segment.candidates(&select, &mut Strict).unwrap();
         let mut rows = LogRows::new();
         let mut found = Vec::new();
         for block in &candidates.blocks {
@@ -128,7 +129,7 @@ proptest! {
             .collect();
         prop_assert_eq!(sorted(&found), sorted(&wanted));
         let volume: Vec<(u32, u64, u64)> = segment
-            .volume(&LogSelect { contains: Vec::new(), metadata: Vec::new(), ..select.clone() })
+            .volume(&LogSelect { contains: Vec::new(), metadata: Vec::new(), ..select.clone() }, &mut Strict)
             .unwrap()
             .iter()
             .map(|volume| (volume.stream, volume.rows, volume.line_bytes))
@@ -173,7 +174,7 @@ fn a_flipped_bit_is_found_and_stays_in_its_block() {
             let [index, data, filter] = bytes;
             let name = ["index", "data", "filter"][place];
             let opened =
-                LogSegment::open(file("index", &index), file("data", &data), file("filter", &filter));
+                LogSegment::open(file("index", &index), file("data", &data), Ok(file("filter", &filter)));
             let errors = match opened {
                 Err(error) => vec![error],
                 Ok(segment) => {
@@ -248,7 +249,7 @@ fn noise_is_found_and_its_filter_stays_small() {
             metadata: metadata.map(|value| ("trace_id".into(), value.into())).into_iter().collect(),
             ..LogSelect::default()
         };
-        let candidates = segment.candidates(&select).unwrap();
+        let candidates = segment.candidates(&select, &mut Strict).unwrap();
         let mut found = Vec::new();
         for block in &candidates.blocks {
             segment.read(&candidates, block.number, &mut rows).unwrap();

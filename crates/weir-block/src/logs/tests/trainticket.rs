@@ -12,6 +12,7 @@ use std::time::Instant;
 use weir_signal::LogSelect;
 
 use super::*;
+use crate::Strict;
 
 struct Logs {
     /// In order of time.
@@ -184,7 +185,7 @@ fn look_for(segment: &LogSegment, text: &str) -> (usize, usize) {
     let select =
         LogSelect { from_ns: i64::MIN, to_ns: i64::MAX, contains: vec![text.into()], ..LogSelect::default() };
     let begin = Instant::now();
-    let candidates = segment.candidates(&select).unwrap();
+    let candidates = segment.candidates(&select, &mut Strict).unwrap();
     let filtered = begin.elapsed();
     let (mut found, mut rows) = (0, LogRows::new());
     for block in &candidates.blocks {

@@ -13,7 +13,7 @@ use weir_signal::{Attribute, Span, TraceId, Value};
 
 use super::*;
 use crate::pack::Effort;
-use crate::read::InMemory;
+use crate::read::{InMemory, Strict};
 
 const SMALL: SpanWriterOptions = SpanWriterOptions { effort: Effort::Small, block_spans: 8192 };
 const FAST: SpanWriterOptions = SpanWriterOptions { effort: Effort::Fast, block_spans: 8192 };
@@ -43,7 +43,7 @@ impl Files {
         let [data, index, filter] = [0, 1, 2].map(|file| -> Arc<dyn crate::read::ReadAt> {
             Arc::new(InMemory::new(NAMES[file], self.0[file].clone()))
         });
-        SpanSegment::open(index, data, filter)
+        SpanSegment::open(index, data, Ok(filter))
     }
 
     fn size(&self) -> usize {

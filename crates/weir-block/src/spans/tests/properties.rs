@@ -160,7 +160,7 @@ proptest! {
                 };
             }
         }
-        let candidates = segment.candidates(from_ns, i64::MAX, Some(&condition)).unwrap();
+        let candidates = segment.candidates(from_ns, i64::MAX, Some(&condition), &mut Strict).unwrap();
         let mut found: BTreeSet<TraceId> = BTreeSet::new();
         for info in &candidates {
             let block = segment.read(info.number).unwrap();
@@ -200,7 +200,7 @@ proptest! {
         prop_assert_eq!(found, operations);
         // What the index knows and what the blocks say is the same.
         let mut by_index = Values::new(5);
-        segment.values(i64::MIN, i64::MAX, &field, &mut by_index).unwrap();
+        segment.values(i64::MIN, i64::MAX, &field, &mut by_index, &mut Strict).unwrap();
         let mut by_blocks = Values::new(5);
         for info in segment.blocks() {
             segment.read(info.number).unwrap().values(&field, &mut by_blocks).unwrap();

@@ -233,7 +233,7 @@ fn check(count: usize, options: SpanWriterOptions) -> f64 {
         let condition =
             SpanCondition { field: SpanField::Span("url.path".into()), test: SpanTest::Equal(path) };
         let begin = Instant::now();
-        let candidates = segment.candidates(i64::MIN, i64::MAX, Some(&condition)).unwrap();
+        let candidates = segment.candidates(i64::MIN, i64::MAX, Some(&condition), &mut Strict).unwrap();
         let mut found = Vec::new();
         for info in &candidates {
             let block = segment.read(info.number).unwrap();

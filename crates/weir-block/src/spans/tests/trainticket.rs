@@ -118,7 +118,10 @@ fn check(spans: &[Span], options: SpanWriterOptions) -> f64 {
         field: SpanField::Name,
         test: SpanTest::Equal(Value::String(name.into())),
     };
-    assert!(segment.candidates(i64::MIN, i64::MAX, Some(&name("nobody calls it so"))).unwrap().len() < 3);
+    assert!(
+        segment.candidates(i64::MIN, i64::MAX, Some(&name("nobody calls it so")), &mut Strict).unwrap().len()
+            < 3
+    );
     bytes
 }
 

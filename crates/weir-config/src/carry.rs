@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_model::{CowMap, Listener, Model, Rank, Route, Service};
+use weir_model::{Chain, CowMap, Listener, Model, Rank, Route, Service};
 
 /// `new`, with every object that equals its namesake in `old` (but for where it was written) replaced by it.
 ///
@@ -22,6 +22,7 @@ pub fn keep_unchanged(old: &Model, new: Model) -> Model {
             new.services.iter().map(|(id, s)| (id.clone(), s.clone())),
             same_service,
         ),
+        chains: merge(&old.chains, new.chains.iter().map(|(id, c)| (id.clone(), c.clone())), same_chain),
         routes: merge(&old.routes, routes.into_iter().map(|r| (r.id.clone(), r)), same_route),
         ..new
     }
@@ -181,6 +182,10 @@ fn same_service(a: &Service, b: &Service) -> bool {
         && *breaker == b.breaker
         && *endpoint_breaker == b.endpoint_breaker
         && *rate_limits == b.rate_limits
+}
+
+fn same_chain(a: &Chain, b: &Chain) -> bool {
+    Chain { origin: a.origin.clone(), ..b.clone() } == *a
 }
 
 fn same_listener(a: &Listener, b: &Listener) -> bool {

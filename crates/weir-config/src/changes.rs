@@ -6,10 +6,10 @@ use std::sync::Arc;
 use weir_model::{CowMap, Id, Kind, Model};
 
 use crate::out::Out;
-use crate::print::{listener_out, route_out, service_out, settings_out};
+use crate::print::{chain_out, listener_out, route_out, service_out, settings_out};
 
 /// One line per changed object: `route orders: timeout 30s → 5s`, `service x: endpoint 127.0.0.1:9000 added`,
-/// `listener web removed`. Settings first, then listeners, services and routes by name. Objects that are the same
+/// `listener web removed`. Settings first, then listeners, chains, services and routes by name. Objects that are the same
 /// `Arc` are not looked into, so after [`crate::keep_unchanged`] this costs little more than what changed.
 pub fn changes(old: &Model, new: &Model) -> Vec<String> {
     let mut lines = Vec::new();
@@ -19,6 +19,7 @@ pub fn changes(old: &Model, new: &Model) -> Vec<String> {
         lines.push(settings.join(", "));
     }
     objects(&old.listeners, &new.listeners, listener_out, |_, _| None, &mut lines);
+    objects(&old.chains, &new.chains, chain_out, |_, _| None, &mut lines);
     objects(&old.services, &new.services, service_out, |_, _| None, &mut lines);
     let moved = |a: &weir_model::Route, b: &weir_model::Route| {
         (a.rank != b.rank).then(|| "moved in the order".to_owned())

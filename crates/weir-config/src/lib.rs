@@ -42,7 +42,7 @@ pub use changes::changes;
 pub use diagnostic::{Diagnostic, Related, Severity, to_json};
 pub use edit::{delete_listener, delete_route, delete_service, put_listener, put_route, put_service};
 pub use preset::{embedded_default, proxy_to};
-pub use print::{print, print_listener, print_route, print_service, print_store};
+pub use print::{print, print_chain, print_listener, print_route, print_service, print_store};
 pub use render::{Style, render};
 pub use schema::{reference, schema};
 
@@ -91,6 +91,7 @@ pub fn load(source: &Source) -> Loaded {
         order: document.order,
         listeners: document.listeners.into_iter().map(|l| (l.id.clone(), l)).collect(),
         routes: document.routes.into_iter().map(|route| (route.id.clone(), route)).collect(),
+        chains: document.chains.into_iter().map(|c| (c.id.clone(), c)).collect(),
         services: document.services.into_iter().map(|s| (s.id.clone(), s)).collect(),
     });
     Loaded { model, diagnostics: problem::finish(source.text, reader.problems) }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use weir_model::{Listener, Model, Route, Service};
+use weir_model::{Chain, Listener, Model, Route, Service};
 
 use crate::form::{Form, Object, obj, via};
-use crate::objects::{Document, RouteText};
+use crate::objects::{ChainText, Document, RouteText};
 use crate::out::Out;
 
 /// The whole as YAML, with every default filled in: `load` of it is the same model. Routes stand in the order of
@@ -31,6 +31,11 @@ pub fn print_listener(listener: &Listener) -> Value {
     listener_out(listener).json()
 }
 
+/// A chain, as a configuration takes it.
+pub fn print_chain(chain: &Chain) -> Value {
+    chain_out(chain).json()
+}
+
 /// What is remembered, as `store` in a configuration takes it.
 pub fn print_store(store: &weir_model::Telemetry) -> Value {
     obj().write(store).json()
@@ -42,6 +47,10 @@ pub(crate) fn route_out(route: &Route) -> Out {
 
 pub(crate) fn service_out(service: &Service) -> Out {
     obj().write(service)
+}
+
+pub(crate) fn chain_out(chain: &Chain) -> Out {
+    via::<ChainText>().write(chain)
 }
 
 pub(crate) fn listener_out(listener: &Listener) -> Out {
@@ -67,6 +76,8 @@ impl Document {
         listeners.sort_by(|a, b| a.id.cmp(&b.id));
         let mut services: Vec<Arc<Service>> = model.services.values().cloned().collect();
         services.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut chains: Vec<Arc<Chain>> = model.chains.values().cloned().collect();
+        chains.sort_by(|a, b| a.id.cmp(&b.id));
         let mut routes: Vec<Arc<Route>> = model.routes.values().cloned().collect();
         routes.sort_by(|a, b| (a.rank, &a.id).cmp(&(b.rank, &b.id)));
         Self {
@@ -77,6 +88,7 @@ impl Document {
             order: model.order,
             listeners,
             services,
+            chains,
             routes,
             ..Self::blank()
         }

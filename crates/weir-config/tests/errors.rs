@@ -287,3 +287,52 @@ fn drawn_where_lines_are_long_or_hostile() {
     let drawn = render(&source, &loaded.diagnostics, Style::Plain);
     assert!(drawn.lines().all(|line| line.chars().count() < 220), "{drawn}");
 }
+
+#[track_caller]
+fn chain(keys: &str, part: &str) {
+    check(&format!("{LISTENER}chains: {{ c: {{ {keys} }} }}"), part);
+}
+
+#[test]
+fn chains() {
+    let nodes = "endpoints: [\"http://n:1\", \"http://n:2\"]";
+    chain("kind: solana", "3:22 chains.c.kind: `solana` is not known here");
+    chain(nodes, "`kind` is missing");
+    chain("kind: evm", "a chain needs at least one node | list their URLs");
+    chain(
+        "kind: mock, endpoints: [\"http://n:1\"]",
+        "a mock has no endpoints: it is in memory | write how many",
+    );
+    chain("kind: evm, endpoints: [\"n:1\"]", "`n:1` is no URL of a node | write http://127.0.0.1:26657");
+    chain(
+        "kind: evm, endpoints: [\"http://u:p@n:1\"]",
+        "holds no user name or password | write them under `authorization`",
+    );
+    chain(
+        "kind: evm, endpoints: [\"ws://n:1\"]",
+        "calls are made over HTTP | write an `http` or `https` URL here",
+    );
+    chain(
+        "kind: evm, endpoints: [{ url: \"http://n:1\", websocket: \"http://n:2\" }]",
+        "pushed over WebSocket",
+    );
+    chain(
+        "kind: evm, endpoints: [\"http://n:1\", \"http://n:1\"]",
+        "http://n:1 stands twice | list each node once",
+    );
+    chain(&format!("kind: tendermint, {nodes}, finality: {{ depth: 3 }}"), "what Tendermint committed stays");
+    chain(&format!("kind: evm, {nodes}, finality: {{ tag: safe }}"), "`safe` is not known here");
+    chain(
+        &format!("kind: evm, {nodes}, finality: soon"),
+        "write `instant` or `{ depth: … }` or `{ tag: … }`",
+    );
+    chain(&format!("kind: evm, {nodes}, quorum: {{}}"), "a chain of kind `evm` has no private transactions");
+    chain(&format!("kind: evm, {nodes}, mock: {{}}"), "a chain of kind `evm` has real nodes");
+    let managers = "quorum: { managers: [\"http://m:1\", \"http://m:2\", \"http://m:3\"] }";
+    chain(&format!("kind: quorum, {nodes}, {managers}"), "3 transaction managers stand beside 2 endpoints");
+    let secret = "authorization: { bearer: { env: T } }";
+    chain(&format!("kind: evm, {nodes}, {secret}"), "warning: it is sent to endpoints without TLS");
+    let several =
+        said(&format!("{LISTENER}chains: {{ a: {{ kind: evm }}, b: {{ kind: mocked, poll: 1 }} }}"));
+    assert_eq!(several.len(), 3, "{several:#?}");
+}

@@ -38,6 +38,7 @@ fn assert_same(a: &Model, b: Model) {
     };
     assert!(kept.routes.ptr_eq(&a.routes), "{:#?}", kept.routes.iter().find(differ));
     assert!(kept.services.ptr_eq(&a.services) && kept.listeners.ptr_eq(&a.listeners));
+    assert!(kept.chains.ptr_eq(&a.chains));
     assert_eq!((&kept.admin, &kept.access_log), (&a.admin, &a.access_log));
     assert_eq!((kept.workers, kept.order), (a.workers, a.order));
 }

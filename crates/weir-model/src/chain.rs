@@ -191,7 +191,7 @@ pub struct MockSettings {
 /// How often a mock's nodes do harm; shares are in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MockFaults {
-    /// The usual time of a call; a tenth takes longer, a hundredth ten times as long.
+    /// The usual time of a call; a tenth takes twice as long, a hundredth ten times.
     pub latency: Duration,
     /// Calls that fail before they had an effect.
     pub errors_ppm: u32,

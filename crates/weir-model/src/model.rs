@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Admin, CowMap, Listener, ListenerId, Route, RouteId, Service, ServiceId, Telemetry};
+use crate::{
+    Admin, Chain, ChainId, CowMap, Listener, ListenerId, Route, RouteId, Service, ServiceId, Telemetry,
+};
 
 /// Everything that Weir is told to do. A clone is cheap, and changing one object among many copies only the path to
 /// it; objects that did not change stay the same `Arc`, which is how a change is found.
@@ -24,6 +26,8 @@ pub struct Model {
     pub routes: CowMap<RouteId, Arc<Route>>,
     /// Services by name.
     pub services: CowMap<ServiceId, Arc<Service>>,
+    /// Chains by name.
+    pub chains: CowMap<ChainId, Arc<Chain>>,
 }
 
 /// How routes of a table are ordered.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
-use weir_model::{EndpointAddress, HostPattern, Id, Kind, Network, Pattern};
+use weir_model::{ChainUrl, EndpointAddress, HostPattern, Id, Kind, Network, Pattern};
 
 use crate::form::Form;
 use crate::out::Out;
@@ -192,6 +192,26 @@ pub(crate) const LISTENER_NAME: Text<weir_model::ListenerId> = id();
 pub(crate) const ROUTE_NAME: Text<weir_model::RouteId> = id();
 /// A service's own name.
 pub(crate) const SERVICE_NAME: Text<weir_model::ServiceId> = id();
+
+/// A chain's own name.
+pub(crate) const CHAIN_NAME: Text<weir_model::ChainId> = id();
+
+/// Where a chain's node answers.
+pub(crate) const CHAIN_URL: Text<ChainUrl> = Text::new(
+    "URL",
+    |text| match ChainUrl::parse(text) {
+        Some(url) => Ok(url),
+        None if text.contains('@') => wrong_help(
+            "a URL here holds no user name or password",
+            "write them under `authorization`, which reads the password from a file or a variable",
+        ),
+        None => wrong_help(
+            format!("`{text}` is no URL of a node"),
+            "write http://127.0.0.1:26657, https://node.example.com/path or wss://node.example.com/websocket",
+        ),
+    },
+    ChainUrl::to_string,
+);
 
 /// RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {

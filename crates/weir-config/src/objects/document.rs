@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use weir_model::{AccessLog, AccessLogFormat, Admin, Listener, Rank, Route, RouteOrder, Service, Telemetry};
+use weir_model::{
+    AccessLog, AccessLogFormat, Admin, Chain, Listener, Rank, Route, RouteOrder, Service, Telemetry,
+};
 
+use super::chain::Chains;
 use super::route::{RouteText, unreachable_routes};
 use crate::form::{At, Fields, Form, Obj, Object, obj, via};
 use crate::forms::{Choice, FILE, HOST, Int, Items, SERVICE_NAME, SOCKET, list, optional, or_none};
@@ -26,6 +29,7 @@ pub(crate) struct Document {
     pub(crate) order: RouteOrder,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) services: Vec<Arc<Service>>,
+    pub(crate) chains: Vec<Arc<Chain>>,
     /// In the order of the text, which their ranks follow.
     pub(crate) routes: Vec<Arc<Route>>,
 }
@@ -45,12 +49,13 @@ impl Object for Document {
             order: RouteOrder::Precedence,
             listeners: Vec::new(),
             services: Vec::new(),
+            chains: Vec::new(),
             routes: Vec::new(),
         }
     }
 
     // References are checked as they are read, so what is referred to comes before what refers: the admin
-    // interface, listeners, services, routes.
+    // interface, listeners, chains, services, routes.
     fn fields(&mut self, f: &mut Fields<'_, '_>) {
         f.required("version", "The format of the file: `1`.", Version, &mut self.version);
         f.key(
@@ -67,6 +72,7 @@ impl Object for Document {
                    the first in the file.";
         f.key("route_order", doc, order, &mut self.order);
         f.key("listeners", "Where requests come in.", Listeners, &mut self.listeners);
+        f.key("chains", "Chains: a map from names to chains.", Chains, &mut self.chains);
         f.key(
             "services",
             "Who answers requests: a map from names to services.",

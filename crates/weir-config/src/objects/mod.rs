@@ -1,6 +1,7 @@
 //! Every object of a configuration: its keys, their meanings, defaults and rules, once.
 
 mod action;
+mod chain;
 mod cors;
 mod document;
 mod headers;
@@ -14,5 +15,6 @@ mod secret;
 mod service;
 mod telemetry;
 
+pub(crate) use chain::ChainText;
 pub(crate) use document::{Document, collect_names};
 pub(crate) use route::RouteText;

@@ -158,7 +158,7 @@ impl Object for DnsDiscovery {
 }
 
 /// How Weir shows a target who it is.
-const AUTHORIZATION: Union<Authorization> = Union {
+pub(super) const AUTHORIZATION: Union<Authorization> = Union {
     words: &[],
     bare: None,
     cases: &[

@@ -245,6 +245,15 @@ impl Server {
         self.running.cost().resident
     }
 
+    /// Bytes resident when they were most.
+    pub(crate) fn resident_peak_bytes(&self) -> Result<f64> {
+        let file = format!("/proc/{}/status", self.running.pid());
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+        let kilobytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        let kilobytes: f64 = kilobytes.with_context(|| format!("{file} has no VmHWM"))?.parse()?;
+        Ok(kilobytes * 1024.0)
+    }
+
     /// Ends it in order, so that everything is on disk.
     pub(crate) fn stop(self) -> Result<PathBuf> {
         self.running.end(Duration::from_mins(2))?;

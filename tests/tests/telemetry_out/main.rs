@@ -1,7 +1,9 @@
 //! Ways out: one story, told in all three signals, asked for in every interface and from the terminal.
 
+mod datasources;
 mod logs;
 mod metrics;
+mod openapi;
 mod terminal;
 mod traces;
 
@@ -15,6 +17,11 @@ const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 /// A minute of a counter at 5 s, five lines, and a trace of two services.
 fn story() -> Store {
     let store = Store::start();
+    tell(&store);
+    store
+}
+
+fn tell(store: &Store) {
     let begin_ms = now_ms() - 60_000;
     for (shop, step) in [("north", 5.0), ("south", 10.0)] {
         let samples = (0..=12).map(|i| (begin_ms + i * 5000, i as f64 * step));
@@ -40,7 +47,6 @@ fn story() -> Store {
         span("bank", "eee19b7ec3c1b174", "eee19b7ec3c1b173", "pay", 10_000_000, 25_000_000, true),
     ] });
     assert_eq!(store.post("/v1/traces", JSON, spans.to_string()).status(), 200);
-    store
 }
 
 fn read(answer: &Message) -> Value {

@@ -28,16 +28,27 @@ pub(super) fn build() -> Value {
 
 pub(super) fn runtime(engine: &Engine) -> Value {
     let retention = engine.settings().metrics.time.as_secs();
+    // What belongs to Go is said to be unset: readers want each of these to be there.
     json!({
         "startTime": crate::query::rfc3339(engine.started_ms()),
+        "serverTime": crate::query::rfc3339(crate::engine::now_ms()),
+        "hostname": hostname(),
         "CWD": "",
         "reloadConfigSuccess": true,
         "lastConfigTime": crate::query::rfc3339(engine.started_ms()),
         "corruptionCount": 0,
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),
+        "GOMEMLIMIT": 0,
+        "GOGC": "",
+        "GODEBUG": "",
         "storageRetention": format!("{}d", retention / 86_400),
     })
+}
+
+/// What this machine is called; nothing where it does not say.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_owned()
 }
 
 /// How many series there are, by name, by label, by pair: from the labels of the series of the last hour.

@@ -54,7 +54,7 @@ pub(super) fn targets(engine: &Engine, caller: &Caller, params: &Params) -> Valu
     json!({
         "activeTargets": active.collect::<Vec<_>>(),
         "droppedTargets": dropped.collect::<Vec<_>>(),
-        "droppedTargetCounts": if shown("dropped") { counts } else { Value::Null },
+        "droppedTargetCounts": if shown("dropped") { counts } else { json!({}) },
     })
 }
 

@@ -128,7 +128,7 @@ fn run(input: &[u8]) -> u64 {
         }
         Root::Metrics(_) => {
             let step = Step { from_ns: 0, to_ns: 100, step_ns: 10 };
-            metrics(&query, traces(), &scope, &step).map_or(99, |series| series.len())
+            metrics(&query, traces(), &scope, &step, 5).map_or(99, |series| series.len())
         }
     };
     let shape: String = line.chars().filter(|c| !c.is_ascii_alphanumeric()).take(12).collect();

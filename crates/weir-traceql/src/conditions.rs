@@ -17,7 +17,7 @@ pub fn conditions(query: &Query) -> Vec<SpanCondition> {
     pipeline(query).map(|pipeline| Needed::of(pipeline).conditions).unwrap_or_default()
 }
 
-fn pipeline(query: &Query) -> Option<&Pipeline> {
+pub(crate) fn pipeline(query: &Query) -> Option<&Pipeline> {
     let mut metrics = match &query.root {
         Root::Spans(pipeline) => return Some(pipeline),
         Root::Metrics(metrics) => metrics,

@@ -20,13 +20,15 @@ mod duration;
 mod eval;
 mod lex;
 mod metrics;
+mod offer;
 mod parse;
 mod print;
 mod search;
 mod value;
 
 pub use conditions::conditions;
-pub use metrics::{Label, MetricsError, STEPS_MAX, Series, Step, metrics};
+pub use metrics::{Exemplar, Label, MetricsError, STEPS_MAX, Series, Step, metrics};
+pub use offer::{Names, names, salvaged, values};
 pub use parse::{NESTING_MAX, ParseError, TEXT_BYTES_MAX, parse, parse_attribute};
 pub use print::{print, print_attribute};
 pub use search::{Found, FoundSpan, SearchError, SearchOptions, ServiceCount, SpanSet, search};

@@ -331,7 +331,7 @@ fn what_a_trace_needs_to_have() {
 /// `{labels} time=value …`, times in seconds.
 fn series(query: &str, step_ms: i64) -> Vec<String> {
     let step = Step { from_ns: 1000 * MS, to_ns: 6000 * MS, step_ns: step_ms * MS };
-    let series = metrics(&parse(query).unwrap(), &traces(), &scope(), &step).unwrap();
+    let series = metrics(&parse(query).unwrap(), &traces(), &scope(), &step, 0).unwrap();
     let one = |series: &weir_traceql::Series| {
         let labels: Vec<String> =
             series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();

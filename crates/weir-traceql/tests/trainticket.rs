@@ -136,7 +136,7 @@ fn series() {
     let Some(traces) = traces() else { return };
     let step = Step { from_ns: FROM_NS, to_ns: TO_NS, step_ns: 60_000_000_000 };
     let answer = |query: &str| {
-        let series = metrics(&parse(query).unwrap(), traces, &scope(), &step).unwrap();
+        let series = metrics(&parse(query).unwrap(), traces, &scope(), &step, 0).unwrap();
         let one = |series: &weir_traceql::Series| {
             let labels: Vec<String> =
                 series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();

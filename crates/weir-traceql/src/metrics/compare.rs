@@ -79,9 +79,9 @@ impl<'a> Comparing<'a> {
             [(self.baseline, "baseline", "baseline_total"), (self.selection, "selection", "selection_total")]
         {
             for (attribute, values) in side.0 {
-                let row = |what: &str, value: Value, values: Vec<f64>| Row {
-                    labels: vec![Label::text(WHAT, what), Label { name: attribute.as_str().into(), value }],
-                    values,
+                let row = |what: &str, value: Value, values: Vec<f64>| {
+                    let of = Label { name: attribute.as_str().into(), value };
+                    Row::new(vec![Label::text(WHAT, what), of], values)
                 };
                 let mut total = vec![0.0; self.steps.count()];
                 values

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::compare::Comparing;
+use super::exemplars::Largest;
 use super::quantile::{bucket_of, quantile};
 use super::{Label, NAME, Row, Steps};
 use crate::ast::{Attribute, First, Measure};
@@ -50,7 +51,13 @@ impl<'a> Measuring<'a> {
 pub(super) struct Grouped<'a> {
     first: &'a First,
     steps: &'a Steps,
-    series: BTreeMap<Vec<Ordered>, Slots>,
+    series: BTreeMap<Vec<Ordered>, One>,
+}
+
+/// One series.
+struct One {
+    slots: Slots,
+    exemplars: Largest,
 }
 
 /// What each step has of a series.
@@ -61,6 +68,12 @@ enum Slots {
     Means(Vec<(f64, f64)>),
     /// Spans by the upper bounds of their buckets.
     Buckets(Vec<BTreeMap<u64, f64>>),
+}
+
+impl One {
+    fn new(function: &Measure, count: usize) -> Self {
+        Self { slots: Slots::new(function, count), exemplars: Largest::default() }
+    }
 }
 
 impl Slots {
@@ -112,23 +125,24 @@ impl Measure {
         }
     }
 
-    /// The numbers of a span; none where it has no such number. Durations are in seconds.
-    fn numbers(&self, tree: &Tree<'_>, span: usize) -> Vec<f64> {
-        let of = |attribute: &Attribute| {
-            let seconds = |seen: Seen<'_>| match seen {
-                Seen::Duration(nanos) => Some(nanos as f64 / 1e9),
-                other => other.number().filter(|number| !number.is_nan()),
-            };
-            attribute.of(tree, span).each().into_iter().filter_map(seconds).collect()
+    /// The numbers of a span; none where it has no such number. Durations are in seconds. With each stands what the span has
+    /// itself, which is another number where it falls into a bucket, and NaN where spans are counted.
+    fn numbers(&self, tree: &Tree<'_>, span: usize) -> Vec<(f64, f64)> {
+        let seconds = |seen: &Seen<'_>| match seen {
+            Seen::Duration(nanos) => Some(*nanos as f64 / 1e9),
+            other => other.number().filter(|number| !number.is_nan()),
         };
-        let bucket =
-            |attribute: &Attribute| attribute.of(tree, span).each().iter().filter_map(bucket_of).collect();
+        let own = |seen: &Seen<'_>| seconds(seen).map(|number| (number, number));
+        let bucket = |seen: &Seen<'_>| bucket_of(seen).zip(seconds(seen));
+        let of = |attribute: &Attribute| attribute.of(tree, span).each();
         match self {
             Self::Min(attribute) | Self::Max(attribute) | Self::Sum(attribute) | Self::Avg(attribute) => {
-                of(attribute)
+                of(attribute).iter().filter_map(own).collect()
             }
-            Self::Quantile(attribute, _) | Self::Histogram(attribute) => bucket(attribute),
-            Self::Rate | Self::Count | Self::Compare(_) => vec![1.0],
+            Self::Quantile(attribute, _) | Self::Histogram(attribute) => {
+                of(attribute).iter().filter_map(bucket).collect()
+            }
+            Self::Rate | Self::Count | Self::Compare(_) => vec![(1.0, f64::NAN)],
         }
     }
 }
@@ -142,8 +156,15 @@ impl Grouped<'_> {
         let key =
             self.first.by.iter().map(|attribute| Ordered(attribute.of(tree, span).into_value())).collect();
         let function = &self.first.function;
-        let slots = self.series.entry(key).or_insert_with(|| Slots::new(function, self.steps.count()));
-        numbers.into_iter().for_each(|number| slots.add(function, slot, number));
+        let one = self.series.entry(key).or_insert_with(|| One::new(function, self.steps.count()));
+        let is_histogram = matches!(function, Measure::Histogram(_));
+        for (number, own) in numbers {
+            one.slots.add(function, slot, number);
+            if self.steps.exemplars {
+                let bucket = if is_histogram { number.to_bits() } else { 0 };
+                one.exemplars.add(tree, span, slot, bucket, own);
+            }
+        }
     }
 
     fn rows(mut self) -> Vec<Row> {
@@ -151,11 +172,11 @@ impl Grouped<'_> {
         let is_count = matches!(function, Measure::Rate | Measure::Count);
         if self.first.by.is_empty() && self.series.is_empty() && is_count {
             // There is always a number of all spans.
-            self.series.insert(Vec::new(), Slots::new(function, self.steps.count()));
+            self.series.insert(Vec::new(), One::new(function, self.steps.count()));
         }
         let mut rows = Vec::new();
-        for (key, slots) in std::mem::take(&mut self.series) {
-            self.rows_of(self.labels(key), slots, &mut rows);
+        for (key, one) in std::mem::take(&mut self.series) {
+            self.rows_of(self.labels(key), one, &mut rows);
         }
         rows
     }
@@ -172,7 +193,8 @@ impl Grouped<'_> {
         }
     }
 
-    fn rows_of(&self, mut labels: Vec<Label>, slots: Slots, rows: &mut Vec<Row>) {
+    fn rows_of(&self, mut labels: Vec<Label>, one: One, rows: &mut Vec<Row>) {
+        let One { slots, exemplars } = one;
         let function = &self.first.function;
         let (is_all, count) = (self.first.by.is_empty(), self.steps.count());
         let values = match slots {
@@ -190,9 +212,12 @@ impl Grouped<'_> {
                     labels
                 };
                 if let Measure::Quantile(_, quantiles) = function {
+                    // The largest numbers stand nearest to the largest quantile.
+                    let largest = quantiles.iter().copied().fold(0.0, f64::max);
                     for wanted in quantiles {
                         let values = slots.iter().map(|buckets| quantile(*wanted, buckets)).collect();
-                        rows.push(Row { labels: with("p", *wanted), values });
+                        let exemplars = if *wanted == largest { exemplars.of(None) } else { Vec::new() };
+                        rows.push(Row { labels: with("p", *wanted), values, exemplars });
                     }
                     return;
                 }
@@ -203,7 +228,8 @@ impl Grouped<'_> {
                     }
                 }
                 for (bound, values) in by_bucket {
-                    rows.push(Row { labels: with("__bucket", f64::from_bits(bound)), values });
+                    let exemplars = exemplars.of(Some(bound));
+                    rows.push(Row { labels: with("__bucket", f64::from_bits(bound)), values, exemplars });
                 }
                 return;
             }
@@ -211,6 +237,6 @@ impl Grouped<'_> {
         if is_all {
             labels.push(Label::text(NAME, function.name()));
         }
-        rows.push(Row { labels, values });
+        rows.push(Row { labels, values, exemplars: exemplars.of(None) });
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers over time.
 
 mod compare;
+mod exemplars;
 mod measure;
 mod quantile;
 mod second;
@@ -8,7 +9,7 @@ mod steps;
 
 use std::cmp::Ordering;
 
-use weir_signal::{ReadError, Scope, TraceSource};
+use weir_signal::{ReadError, Scope, SpanId, TraceId, TraceSource};
 
 use crate::ast::{First, Metrics, Query, Root};
 use crate::search::each_trace;
@@ -44,6 +45,21 @@ pub struct Series {
     pub labels: Vec<Label>,
     /// Milliseconds since 1970, ascending, and the value there. Times without a value are left out.
     pub samples: Vec<(i64, f64)>,
+    /// Spans that the values are of, ascending by time, then by trace and span.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A span that a value is of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exemplar {
+    /// Its trace.
+    pub trace: TraceId,
+    /// The span.
+    pub span: SpanId,
+    /// Its start, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// What was measured of it, durations in seconds; where spans are counted, the value of the series at that time.
+    pub value: f64,
 }
 
 /// Why there are no series.
@@ -68,9 +84,15 @@ pub enum MetricsError {
 struct Row {
     labels: Vec<Label>,
     values: Vec<f64>,
+    /// The step that each belongs to. Where spans are counted, what it has for a value is NaN.
+    exemplars: Vec<(usize, Exemplar)>,
 }
 
 impl Row {
+    fn new(labels: Vec<Label>, values: Vec<f64>) -> Self {
+        Self { labels, values, exemplars: Vec::new() }
+    }
+
     /// Their order in answers.
     fn order(&self, other: &Self) -> Ordering {
         order(&self.labels, &other.labels)
@@ -84,7 +106,8 @@ fn order(a: &[Label], b: &[Label]) -> Ordering {
 }
 
 /// Measures spans over time. Each value is of the spans that begin after the time of the one before and not after its own.
-/// Series come ascending by their labels.
+/// Series come ascending by their labels. With them come at most `exemplars_max` spans in all: of each series the one with the
+/// largest number in a step, and where those are more, such that lie evenly in time.
 ///
 /// # Errors
 /// A query for spans, too many steps, or traces that cannot be read within the scope's budget.
@@ -93,16 +116,19 @@ pub fn metrics(
     source: &dyn TraceSource,
     scope: &Scope,
     step: &Step,
+    exemplars_max: usize,
 ) -> Result<Vec<Series>, MetricsError> {
     let Root::Metrics(metrics) = &query.root else { return Err(MetricsError::Spans) };
-    let steps = Steps::new(step)?;
+    let steps = Steps::new(step, exemplars_max > 0)?;
     let mut rows = metrics.rows(source, scope, &steps)?;
     rows.sort_by(Row::order);
+    let mut exemplars = exemplars::chosen(&rows, exemplars_max).into_iter();
     let series = rows.into_iter().map(|row| {
         let values = row.values.iter().enumerate().filter(|(_, value)| !value.is_nan());
         Series {
             labels: row.labels,
             samples: values.map(|(index, value)| (steps.time_ms(index), *value)).collect(),
+            exemplars: exemplars.next().unwrap_or_default(),
         }
     });
     Ok(series.filter(|series| !series.samples.is_empty()).collect())

@@ -80,6 +80,7 @@ pub(super) fn join(op: FieldOp, lhs: &[Row], rhs: &[Row]) -> Vec<Row> {
     let row = |(lhs, rhs): (&Row, &Row)| Row {
         labels: labels(op, &lhs.labels, &rhs.labels),
         values: lhs.values.iter().zip(&rhs.values).map(|(lhs, rhs)| calculate(op, *lhs, *rhs)).collect(),
+        exemplars: lhs.exemplars.clone(),
     };
     let mut rows: Vec<Row> = keys.filter_map(|key| pair(key).map(row)).collect();
     rows.sort_by(|a, b| order(&a.labels, &b.labels));

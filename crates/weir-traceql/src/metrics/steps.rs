@@ -25,16 +25,24 @@ pub(super) struct Steps {
     step_ns: i64,
     count: usize,
     is_instant: bool,
+    /// Whether spans that values are of are wanted.
+    pub(super) exemplars: bool,
 }
 
 impl Steps {
-    pub(super) fn new(step: &Step) -> Result<Self, MetricsError> {
+    pub(super) fn new(step: &Step, exemplars: bool) -> Result<Self, MetricsError> {
         let &Step { from_ns, to_ns, step_ns } = step;
         if from_ns < 0 || to_ns <= from_ns || step_ns < 0 {
             return Err(MetricsError::Time);
         }
         if step_ns == 0 {
-            return Ok(Self { start_ns: from_ns, step_ns: to_ns - from_ns, count: 1, is_instant: true });
+            return Ok(Self {
+                start_ns: from_ns,
+                step_ns: to_ns - from_ns,
+                count: 1,
+                is_instant: true,
+                exemplars,
+            });
         }
         let start_ns = from_ns - from_ns % step_ns - step_ns;
         let count =
@@ -42,7 +50,7 @@ impl Steps {
         let end_ns = i128::from(start_ns) + count * i128::from(step_ns);
         match usize::try_from(count) {
             Ok(count) if count as u64 <= STEPS_MAX && end_ns <= i128::from(i64::MAX) => {
-                Ok(Self { start_ns, step_ns, count, is_instant: false })
+                Ok(Self { start_ns, step_ns, count, is_instant: false, exemplars })
             }
             _ => Err(MetricsError::Steps(u64::try_from(count).unwrap_or(u64::MAX))),
         }
@@ -85,7 +93,7 @@ mod tests {
     #[test]
     fn values_are_of_the_step_before_them() {
         let steps =
-            Steps::new(&Step { from_ns: 25_000_000, to_ns: 41_000_000, step_ns: 10_000_000 }).unwrap();
+            Steps::new(&Step { from_ns: 25_000_000, to_ns: 41_000_000, step_ns: 10_000_000 }, false).unwrap();
         let times: Vec<i64> = (0..steps.count()).map(|slot| steps.time_ms(slot)).collect();
         assert_eq!(times, [20, 30, 40, 50]);
         for (start_ns, slot) in [
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn one_value_is_of_the_whole_time() {
-        let steps = Steps::new(&Step { from_ns: 5, to_ns: 2_000_000_005, step_ns: 0 }).unwrap();
+        let steps = Steps::new(&Step { from_ns: 5, to_ns: 2_000_000_005, step_ns: 0 }, false).unwrap();
         assert_eq!((steps.count(), steps.seconds(), steps.time_ms(0)), (1, 2.0, 2000));
         assert_eq!(
             [4, 5, 2_000_000_005, 2_000_000_006].map(|at| steps.slot(at)),
@@ -113,7 +121,8 @@ mod tests {
 
     #[test]
     fn times_that_cannot_be_are_refused() {
-        let check = |from_ns, to_ns, step_ns| Steps::new(&Step { from_ns, to_ns, step_ns }).unwrap_err();
+        let check =
+            |from_ns, to_ns, step_ns| Steps::new(&Step { from_ns, to_ns, step_ns }, false).unwrap_err();
         assert_eq!(check(5, 5, 1), MetricsError::Time);
         assert_eq!(check(-5, 5, 1), MetricsError::Time);
         assert_eq!(check(1, 5, -1), MetricsError::Time);

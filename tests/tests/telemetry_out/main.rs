@@ -1,6 +1,7 @@
 //! Ways out: one story, told in all three signals, asked for in every interface and from the terminal.
 
 mod datasources;
+mod following;
 mod logs;
 mod metrics;
 mod openapi;

@@ -31,8 +31,11 @@ const EVERY: Duration = Duration::from_millis(500);
 const LATE_NS: i64 = 10_000_000_000;
 /// How far the clocks of those who write may be ahead, in nanoseconds.
 const AHEAD_NS: i64 = 3_600_000_000_000;
-/// Lines of one message.
+/// Lines of one look.
 const LINES_MAX: usize = 2_000;
+/// Bytes of the lines of one message, unless a single line has more: clients refuse messages beyond 1 MiB, and in JSON
+/// lines become longer.
+const MESSAGE_BYTES_MAX: usize = 256 << 10;
 /// How long a message may take to be sent.
 const SEND_TIME_MAX: Duration = Duration::from_mins(1);
 /// A delay asked for is no longer than this, in seconds.
@@ -123,12 +126,17 @@ impl Tail {
                 Err(error) => break (websocket::FAILED, error.message),
             };
             first = false;
-            if !streams.is_empty() {
-                let message = write::tailed(&streams, self.categorizes);
-                match tokio::time::timeout(SEND_TIME_MAX, websocket::send(&mut write, &message)).await {
-                    Ok(Ok(())) => {}
-                    _ => break (websocket::GOING_AWAY, String::new()),
+            let mut sent = true;
+            for part in parts(streams, MESSAGE_BYTES_MAX) {
+                let message = write::tailed(&part, self.categorizes);
+                let sending = tokio::time::timeout(SEND_TIME_MAX, websocket::send(&mut write, &message));
+                sent = matches!(sending.await, Ok(Ok(())));
+                if !sent {
+                    break;
                 }
+            }
+            if !sent {
+                break (websocket::GOING_AWAY, String::new());
             }
             let pause = if more { Duration::ZERO } else { EVERY };
             let next = tokio::select! {
@@ -191,6 +199,32 @@ impl Tail {
     }
 }
 
+/// The same lines in the same order, in parts of so many bytes at most, or of one line.
+fn parts(streams: Vec<StreamResult>, bytes_max: usize) -> Vec<Vec<StreamResult>> {
+    let mut parts: Vec<Vec<StreamResult>> = Vec::new();
+    let mut room = 0;
+    for stream in streams {
+        let head = stream.labels.as_encoded().len();
+        let mut begun = false;
+        for entry in stream.entries {
+            let bytes =
+                entry.line.len() + entry.metadata.as_encoded().len() + entry.parsed.as_encoded().len();
+            if parts.is_empty() || bytes + if begun { 0 } else { head } > room {
+                parts.push(Vec::new());
+                (room, begun) = (bytes_max, false);
+            }
+            room = room.saturating_sub(bytes + if begun { 0 } else { head });
+            let Some(part) = parts.last_mut() else { continue };
+            match part.last_mut().filter(|_| begun) {
+                Some(last) => last.entries.push(entry),
+                None => part.push(StreamResult { labels: stream.labels.clone(), entries: vec![entry] }),
+            }
+            begun = true;
+        }
+    }
+    parts
+}
+
 /// Lines that were sent, by time and what they are.
 #[derive(Debug, Default)]
 struct Sent(BTreeSet<(i64, u128)>);
@@ -217,5 +251,44 @@ impl Sent {
 
     fn oldest_ns(&self) -> i64 {
         self.0.first().map_or(i64::MIN, |first| first.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_logql::Entry;
+
+    use super::*;
+
+    #[test]
+    fn messages_have_bounds() {
+        let check = |bytes_max: usize, expect: &str| {
+            let streams = [("a", &["1111", "22", "3"][..]), ("b", &["4444444444", "5"][..])];
+            let streams = streams.map(|(name, lines)| StreamResult {
+                labels: Labels::from_pairs([("s", name)]).unwrap(),
+                entries: lines
+                    .iter()
+                    .map(|line| Entry {
+                        time_ns: 0,
+                        line: (*line).into(),
+                        metadata: Labels::empty(),
+                        parsed: Labels::empty(),
+                    })
+                    .collect(),
+            });
+            let text = |stream: &StreamResult| {
+                let lines: Vec<&str> = stream.entries.iter().map(|entry| &*entry.line).collect();
+                format!("{}:{}", stream.labels.get("s").unwrap(), lines.join("+"))
+            };
+            let parts: Vec<String> = parts(streams.into(), bytes_max)
+                .iter()
+                .map(|part| part.iter().map(text).collect::<Vec<_>>().join(" "))
+                .collect();
+            assert_eq!(parts.join(" | "), expect, "{bytes_max}");
+        };
+        check(1000, "a:1111+22+3 b:4444444444+5");
+        check(0, "a:1111 | a:22 | a:3 | b:4444444444 | b:5");
+        check(12, "a:1111 | a:22+3 | b:4444444444 | b:5");
+        check(20, "a:1111+22+3 | b:4444444444+5");
     }
 }

@@ -123,6 +123,13 @@ impl Engine {
         Scope::new(caller.tenant.clone(), limits)
     }
 
+    /// Logs what turned out to be damaged, once.
+    pub(crate) fn tell_damage(&self) {
+        for news in self.store.news_of_damage() {
+            tracing::warn!("the store is damaged: {news}; `weir store verify` names all of it");
+        }
+    }
+
     /// Runs a query where it delays nobody: on a thread for blocking work, so many at once, so long at most (`timeout`
     /// may shorten what is configured). Where nobody waits for it any more (this future is dropped), it ends at its
     /// next charge of the budget.
@@ -142,7 +149,12 @@ impl Engine {
         let run = async {
             let _place = self.places.acquire().await;
             let engine = Arc::clone(self);
-            tokio::task::spawn_blocking(move || work(&engine, &scope)).await
+            tokio::task::spawn_blocking(move || {
+                let done = work(&engine, &scope);
+                engine.tell_damage();
+                done
+            })
+            .await
         };
         let ended = tokio::time::timeout(timeout, run).await;
         drop(cancel);

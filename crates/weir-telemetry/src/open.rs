@@ -1,5 +1,6 @@
 //! From what was configured to an open store.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,14 +58,23 @@ pub fn folder(telemetry: &Telemetry) -> Result<PathBuf, StoreOpenError> {
     if let Some(path) = &telemetry.path {
         return Ok(path.clone());
     }
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = variable("HOME");
-    // Root's home is no place for a service's data.
-    if home.as_deref().is_none_or(|home| home == Path::new("/root")) {
-        return Ok(PathBuf::from("/var/lib/weir/store"));
+    usual_place(is_root(), &|name| std::env::var_os(name)).ok_or(StoreOpenError::NoPlace)
+}
+
+/// Root is told by its number, as for the admin's token: its home, wherever that is, is no place for a service's data.
+fn usual_place(root: bool, variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if root {
+        return Some("/var/lib/weir/store".into());
     }
-    let state = variable("XDG_STATE_HOME").or_else(|| home.map(|home| home.join(".local/state")));
-    state.map(|state| state.join("weir/store")).ok_or(StoreOpenError::NoPlace)
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(state.join("weir/store"))
+}
+
+/// `/proc/self` belongs to the user that the process acts as.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 fn make(path: &Path) -> std::io::Result<()> {
@@ -96,5 +106,27 @@ fn settings(telemetry: &Telemetry) -> Settings {
             spans: keep(&telemetry.traces),
         },
         ..Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_place_is_told_by_who_runs_it() {
+        let check = |root: bool, variables: &[(&str, &str)], expect: Option<&str>| {
+            let variable = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|&(_, value)| OsString::from(value))
+            };
+            assert_eq!(usual_place(root, &variable), expect.map(PathBuf::from), "{root} {variables:?}");
+        };
+        let both = [("HOME", "/h"), ("XDG_STATE_HOME", "/x")];
+        check(true, &both, Some("/var/lib/weir/store"));
+        check(false, &both, Some("/x/weir/store"));
+        // A user whose home is root's is no root.
+        check(false, &[("HOME", "/root")], Some("/root/.local/state/weir/store"));
+        check(false, &[("HOME", "/h"), ("XDG_STATE_HOME", "rel")], Some("/h/.local/state/weir/store"));
+        check(false, &[], None);
     }
 }

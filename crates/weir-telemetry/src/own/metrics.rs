@@ -38,6 +38,8 @@ pub(crate) async fn watch(
 }
 
 fn note(engine: &Engine, registry: &Registry) -> Result<(), Refusal> {
+    // Merges may have met some since.
+    engine.tell_damage();
     let text = registry.render();
     let mut sink = engine.store().metrics(&Tenant::default());
     let mut visitor = Noting { sink: &mut sink, builder: LabelsBuilder::new(), now_ms: now_ms() };

@@ -38,6 +38,16 @@ pub(crate) fn seconds(out: &mut Vec<u8>, time_ms: i64) {
     }
 }
 
+/// Adds warnings to an answer that is an object and has none.
+pub(crate) fn with_warnings(mut body: Vec<u8>, warnings: &[String]) -> Vec<u8> {
+    if !warnings.is_empty() && body.pop_if(|last| *last == b'}').is_some() {
+        body.extend_from_slice(if body == b"{" { br#""warnings":"# } else { br#","warnings":"# });
+        list(&mut body, warnings, |out, text| string(out, text));
+        body.push(b'}');
+    }
+    body
+}
+
 /// Appends items with commas between them, in brackets.
 pub(crate) fn list<T>(
     out: &mut Vec<u8>,
@@ -71,6 +81,19 @@ pub(crate) fn map<'a>(out: &mut Vec<u8>, pairs: impl IntoIterator<Item = (&'a st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warnings_come_last() {
+        let check = |body: &str, warnings: &[&str], expect: &str| {
+            let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+            let body = super::with_warnings(body.as_bytes().to_vec(), &warnings);
+            assert_eq!(String::from_utf8(body).unwrap(), expect);
+        };
+        check(r#"{"a":1}"#, &[], r#"{"a":1}"#);
+        check(r#"{"a":1}"#, &["b \"c\"", "d"], r#"{"a":1,"warnings":["b \"c\"","d"]}"#);
+        check("{}", &["a"], r#"{"warnings":["a"]}"#);
+        check("[1]", &["a"], "[1]");
+    }
 
     #[test]
     fn floats_are_written_as_prometheus_does() {

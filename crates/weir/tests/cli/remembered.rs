@@ -146,7 +146,7 @@ fn a_token_opens_the_door() {
     fs::write(dir.path().join("token"), "0123456789abcdef\n").unwrap();
     let config = "version: 1\n\
         listeners: [{ name: web, address: 127.0.0.1:8080 }]\n\
-        store:\n  access:\n    - { tenant: house, by: { token: { file: token } } }\n";
+        store:\n  path: data\n  access:\n    - { tenant: house, by: { token: { file: token } } }\n";
     fs::write(dir.path().join("weir.yaml"), config).unwrap();
     let (_running, port) = Running::store(dir.path(), &["-c", "weir.yaml"]);
     let url = format!("http://127.0.0.1:{port}");

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use weir_signal::{LogSource, Scope};
 
+use super::json;
 use super::params::Params;
 use crate::caller::Caller;
 use crate::engine::Engine;
@@ -68,7 +69,10 @@ pub(crate) async fn answer(
     let done = match plan {
         Ok(Plan::Now(body)) => Ok(body),
         Ok(Plan::Work(work)) => engine
-            .query(engine.scope(caller), None, move |engine, scope| work(engine.store(), scope))
+            .query(engine.scope(caller), None, move |engine, scope| {
+                let body = work(engine.store(), scope)?;
+                Ok(json::with_warnings(body, &scope.left_out.warnings()))
+            })
             .await
             .map_err(ApiError::from),
         Err(error) => Err(error),

@@ -103,7 +103,8 @@ async fn run(
     let scope = engine.scope(caller);
     let body = engine
         .query(scope, timeout, move |engine, scope| {
-            let answer = evaluate(&query, engine.store(), &NoExternal, scope)?;
+            let mut answer = evaluate(&query, engine.store(), &NoExternal, scope)?;
+            answer.warnings.extend(scope.left_out.warnings());
             Ok::<_, EvalError>(write::query(&answer, query.to_ms, limit))
         })
         .await?;

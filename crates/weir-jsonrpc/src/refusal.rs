@@ -1,6 +1,6 @@
 //! What is wrong with a text, and the errors that a caller gets.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use crate::request::Id;
 
@@ -15,69 +15,81 @@ pub struct Malformed {
 }
 
 /// What can be wrong with a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wrong {
     /// Bytes that are no UTF-8.
-    #[error("the body is not UTF-8")]
     Utf8,
     /// No JSON value where one has to be.
-    #[error("a JSON value was expected")]
     Value,
     /// No comma, colon or closing bracket where one has to be.
-    #[error("a comma, a colon or a closing bracket was expected")]
     Separator,
     /// An escape that JSON does not have.
-    #[error("there is no such escape in JSON")]
     Escape,
     /// A string that does not end, or holds a control character.
-    #[error("a string is not closed, or holds a control character")]
     Unclosed,
     /// Nested deeper than allowed.
-    #[error("nested deeper than allowed")]
     Depth,
     /// Something behind the value.
-    #[error("something follows the value")]
     Trailing,
     /// Longer than allowed.
-    #[error("the body is longer than allowed")]
     TooLong,
     /// Neither an object nor an array of objects.
-    #[error("a call is an object, and a batch an array of them")]
     NoCall,
     /// A batch of nothing.
-    #[error("a batch holds at least one call")]
     EmptyBatch,
     /// More calls than allowed.
-    #[error("the batch holds more calls than allowed")]
     TooManyCalls,
     /// No method, or one that is no string.
-    #[error("a call needs a `method`, a string")]
     NoMethod,
     /// A longer name than allowed.
-    #[error("the method's name is longer than allowed")]
     MethodTooLong,
     /// An id that is neither a string, a number nor null.
-    #[error("an `id` is a string, a number or null")]
     Id,
     /// Parameters that are neither an array nor an object.
-    #[error("`params` are an array or an object")]
     Params,
     /// A member that stands twice.
-    #[error("a member stands twice, which servers read in different ways")]
     Twice,
     /// A member that some servers take for another one.
-    #[error("a member differs only in the case of its letters from one that has a meaning")]
     LookAlike,
     /// An answer with neither a result nor an error, or with both.
-    #[error("an answer holds either a `result` or an `error`")]
     NoOutcome,
     /// A percent-encoding or parameter that cannot be read.
-    #[error("the query string cannot be read")]
     Query,
 }
 
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.says())
+    }
+}
+
 impl Wrong {
+    /// In words.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Utf8 => "the body is not UTF-8",
+            Self::Value => "a JSON value was expected",
+            Self::Separator => "a comma, a colon or a closing bracket was expected",
+            Self::Escape => "there is no such escape in JSON",
+            Self::Unclosed => "a string is not closed, or holds a control character",
+            Self::Depth => "nested deeper than allowed",
+            Self::Trailing => "something follows the value",
+            Self::TooLong => "the body is longer than allowed",
+            Self::NoCall => "a call is an object, and a batch an array of them",
+            Self::EmptyBatch => "a batch holds at least one call",
+            Self::TooManyCalls => "the batch holds more calls than allowed",
+            Self::NoMethod => "a call needs a `method`, a string",
+            Self::MethodTooLong => "the method's name is longer than allowed",
+            Self::Id => "an `id` is a string, a number or null",
+            Self::Params => "`params` are an array or an object",
+            Self::Twice => "a member stands twice, which servers read in different ways",
+            Self::LookAlike => "a member differs only in the case of its letters from one that has a meaning",
+            Self::NoOutcome => "an answer holds either a `result` or an `error`",
+            Self::Query => "the query string cannot be read",
+        }
+    }
+
     /// The code that JSON-RPC has for it.
     pub fn code(self) -> Code {
         match self {

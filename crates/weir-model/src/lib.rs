@@ -45,7 +45,7 @@ pub use policy::{
 pub use principal::Principal;
 pub use route::{
     Action, Backend, HeaderMatch, HostRewrite, Mirror, PathMatch, PathRewrite, QueryMatch, Rank, Redirect,
-    Respond, Route, RouteMatch, RouteTimeouts, ValueMatch,
+    Respond, Route, RouteMatch, RouteTimeouts, RpcMethod, ValueMatch,
 };
 pub use secret::SecretRef;
 pub use service::{

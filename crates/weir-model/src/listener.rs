@@ -103,6 +103,10 @@ pub struct HeadLimits {
     pub fields: u32,
     /// Bytes of the body; more is 413. A route may set its own.
     pub body_bytes: u64,
+    /// Bytes of a body that has to be read for its JSON-RPC calls; more is 413.
+    pub jsonrpc_bytes: u32,
+    /// Calls of a JSON-RPC batch; more is 413.
+    pub jsonrpc_calls: u32,
 }
 
 /// How a path is normalised before it is routed on and forwarded. All on by default.

@@ -1,5 +1,6 @@
 //! Which requests go where, and what is done to them on the way.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,36 @@ pub struct RouteMatch {
     pub headers: Vec<HeaderMatch>,
     /// Query parameters. All have to match.
     pub query: Vec<QueryMatch>,
+    /// JSON-RPC methods, one of which each call has to be of; empty means that no call is asked for.
+    pub jsonrpc: Vec<RpcMethod>,
+}
+
+/// JSON-RPC methods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RpcMethod {
+    /// This one.
+    Exact(Arc<str>),
+    /// All whose names start with this.
+    Prefix(Arc<str>),
+}
+
+impl RpcMethod {
+    /// Whether a method is among them.
+    pub fn covers(&self, method: &str) -> bool {
+        match self {
+            Self::Exact(name) => **name == *method,
+            Self::Prefix(start) => method.starts_with(&**start),
+        }
+    }
+}
+
+impl fmt::Display for RpcMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Prefix(start) => write!(f, "{start}*"),
+        }
+    }
 }
 
 /// What a path has to be. Paths start with `/` and are compared byte for byte.

@@ -16,7 +16,7 @@ use weir_model::{
     Action, HeaderEdits, HostPattern, HostRewrite, ListenerId, Origin, PathMatch, Pattern, Rank, Respond,
     RetryOn, RetryPolicy, Route, RouteId, RouteMatch, RouteOrder, RouteTimeouts,
 };
-use weir_route::{Request, RouteTable};
+use weir_route::{Call, Request, RouteTable};
 
 const KINDS: [&str; 4] = ["exact", "prefix", "regex", "miss"];
 const HEADS: usize = 20_000;
@@ -44,7 +44,7 @@ fn route(n: usize, hosts: usize) -> Arc<Route> {
         rank: Rank(n as u64 * Rank::STEP),
         listeners: vec![],
         hosts: vec![HostPattern::parse(&host).expect("a host")],
-        matches: vec![RouteMatch { path, methods: vec![], headers: vec![], query: vec![] }],
+        matches: vec![RouteMatch { path, methods: vec![], headers: vec![], query: vec![], jsonrpc: vec![] }],
         action: Action::Respond(respond),
         timeouts: RouteTimeouts { request: None, per_try: None, upgrade_idle: None, body: None },
         retry: RetryPolicy {
@@ -179,7 +179,7 @@ fn measure(count: usize, hosts: usize) {
     for (wanted, word) in KINDS.iter().enumerate() {
         let heads = heads(wanted, count, hosts);
         let find = |head: &RequestHead| {
-            let found = table.find(&Request { listener: &listener, head });
+            let found = table.find(&Request { listener: &listener, head, call: Call::None });
             assert_eq!(found.is_some(), wanted < 3);
             black_box(found.map(|f| *f.payload));
         };

@@ -88,7 +88,7 @@ fn request_method_bit(method: Method) -> u16 {
 }
 
 /// How specific an alternative is within its host, the lower the more: exact path, longest prefix, regex; then with
-/// methods, more header fields, more query parameters. Lengths and numbers are told apart up to 65,535 bytes and 4,095
+/// a JSON-RPC method, with methods, more header fields, more query parameters. Lengths and numbers are told apart up to 65,535 bytes and 4,095
 /// conditions.
 pub(crate) fn specificity(alternative: &RouteMatch) -> u64 {
     let (class, length) = match &alternative.path {
@@ -100,6 +100,7 @@ pub(crate) fn specificity(alternative: &RouteMatch) -> u64 {
     let fewer = |count: usize, max: u64| max - (count as u64).min(max);
     class << 48
         | fewer(length, 0xFFFF) << 32
+        | u64::from(alternative.jsonrpc.is_empty()) << 25
         | u64::from(alternative.methods.is_empty()) << 24
         | fewer(alternative.headers.len(), 0xFFF) << 12
         | fewer(alternative.query.len(), 0xFFF)
@@ -116,6 +117,7 @@ impl<T> Candidate<T> {
         let conditional = !live.route.listeners.is_empty()
             || !alternative.headers.is_empty()
             || !alternative.query.is_empty()
+            || !alternative.jsonrpc.is_empty()
             || methods & OTHER_METHOD != 0;
         Self {
             specificity,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use weir_head::RequestHead;
 use weir_model::{
-    HeaderMatch, HostPattern, ListenerId, PathMatch, QueryMatch, Route, RouteMatch, RouteOrder, ValueMatch,
+    HeaderMatch, HostPattern, ListenerId, PathMatch, QueryMatch, Route, RouteMatch, RouteOrder, RpcMethod,
+    ValueMatch,
 };
 
 use crate::candidate::specificity;
-use crate::conditions::{header_holds, method_holds, query_holds};
-use crate::table::{Request, RouteTable};
+use crate::conditions::{call_holds, header_holds, method_holds, query_holds};
+use crate::table::{Call, Request, RouteTable};
 
 /// Routes that an explanation lists at most.
 const LISTED_MAX: usize = 16;
@@ -73,6 +74,13 @@ pub enum Mismatch {
         /// The alternative's.
         among: Vec<Arc<str>>,
     },
+    /// The method of the JSON-RPC call.
+    Call {
+        /// The request's; `None` where it makes no call.
+        method: Option<String>,
+        /// The alternative's.
+        among: Vec<RpcMethod>,
+    },
     /// A header field.
     Header {
         /// The condition.
@@ -96,7 +104,7 @@ impl Mismatch {
             Self::Host { .. } => 64,
             Self::Path { .. } => 16,
             Self::Listener { .. } => 4,
-            Self::Method { .. } | Self::Header { .. } | Self::Query { .. } => 1,
+            Self::Method { .. } | Self::Call { .. } | Self::Header { .. } | Self::Query { .. } => 1,
         }
     }
 }
@@ -118,6 +126,12 @@ impl fmt::Display for Mismatch {
                 PathMatch::Regex(p) => write!(f, "path {path} does not match {}", p.as_str()),
             },
             Self::Method { method, among } => write!(f, "method {method} is not {}", AnyOf(among)),
+            Self::Call { method: Some(method), among } => {
+                write!(f, "JSON-RPC method {method} is not {}", AnyOf(among))
+            }
+            Self::Call { method: None, among } => {
+                write!(f, "there is no JSON-RPC call; its method has to be {}", AnyOf(among))
+            }
             Self::Header { wanted, present } => {
                 write!(f, "header {} ", wanted.name)?;
                 unmet(f, &wanted.value, *present, carries_credentials(&wanted.name))
@@ -208,6 +222,13 @@ pub(crate) fn mismatches(route: &Route, alternative: &RouteMatch, request: &Requ
     }
     if !method_holds(alternative, head) {
         all.push(Mismatch::Method { method: shown(head.method_name()), among: alternative.methods.clone() });
+    }
+    if !call_holds(alternative, request.call) {
+        let method = match request.call {
+            Call::Of(method) => Some(shown(method.as_bytes())),
+            Call::None | Call::Unread => None,
+        };
+        all.push(Mismatch::Call { method, among: alternative.jsonrpc.clone() });
     }
     for wanted in alternative.headers.iter().filter(|wanted| !header_holds(wanted, head)) {
         let present = head.fields.get_name(&wanted.name).is_some();

@@ -41,4 +41,4 @@ mod table;
 
 pub use explain::{Explanation, Mismatch, PassedOver};
 pub use nearest::Nearest;
-pub use table::{Found, Request, RouteTable};
+pub use table::{Call, Found, Request, RouteTable};

@@ -17,6 +17,20 @@ pub struct Request<'a> {
     pub listener: &'a ListenerId,
     /// Its head, the path in its normal form.
     pub head: &'a RequestHead,
+    /// The JSON-RPC call that it makes.
+    pub call: Call<'a>,
+}
+
+/// The JSON-RPC call of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// Not known, since the body was not read: conditions on it are taken to hold. See [`Found::asks_for_call`].
+    #[default]
+    Unread,
+    /// There is none: conditions on it do not hold.
+    None,
+    /// One of this method.
+    Of(&'a str),
 }
 
 /// A route that matches.
@@ -31,6 +45,12 @@ pub struct Found<'t, T> {
 }
 
 impl<T> Found<'_, T> {
+    /// Whether the alternative that matched has a condition on the JSON-RPC call. Where the call was not read yet, it has
+    /// to be, and the route looked up again; where this is false, reading it would have made no difference.
+    pub fn asks_for_call(&self) -> bool {
+        !self.route.matches[self.matched].jsonrpc.is_empty()
+    }
+
     /// How many bytes of the path its prefix covers; `None` where the path was matched exactly or by a pattern.
     ///
     /// Behind a segment prefix there is nothing or a `/`, so `/` itself covers 0 bytes. A byte prefix covers its own

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use weir_head::RequestHead;
 use weir_model::{
     HeaderMatch, HostPattern, ListenerId, PathMatch, Pattern, QueryMatch, Route, RouteId, RouteMatch,
-    RouteOrder, ValueMatch,
+    RouteOrder, RpcMethod, ValueMatch,
 };
-use weir_route::{Request, RouteTable};
+use weir_route::{Call, Request, RouteTable};
 
 /// Written apart from the crate on purpose: straight from the words of `weir_model::RouteOrder`.
 fn naive(
@@ -42,6 +42,7 @@ fn naive(
                 let specific = (
                     host_class,
                     path_class,
+                    alternative.jsonrpc.is_empty(),
                     alternative.methods.is_empty(),
                     Reverse(alternative.headers.len()),
                     Reverse(alternative.query.len()),
@@ -93,6 +94,8 @@ fn holds(route: &Route, alternative: &RouteMatch, request: &Request<'_>) -> bool
             || alternative.methods.iter().any(|m| m.as_bytes() == head.method_name()))
         && alternative.headers.iter().all(header)
         && alternative.query.iter().all(parameter)
+        && (alternative.jsonrpc.is_empty()
+            || matches!(request.call, Call::Of(method) if alternative.jsonrpc.iter().any(|m| m.covers(method))))
 }
 
 /// Paths over so few segments that they meet often; some segments are longer than a filed tail.
@@ -161,11 +164,19 @@ fn alternative() -> impl Strategy<Value = RouteMatch> {
     let methods = few(2).prop_flat_map(move |n| prop::collection::vec(method.clone(), n));
     let headers = few(1).prop_flat_map(move |n| prop::collection::vec(header.clone(), n));
     let query = few(1).prop_flat_map(move |n| prop::collection::vec(query.clone(), n));
-    (path_match(), methods, headers, query).prop_map(|(path, methods, headers, query)| RouteMatch {
+    let rpc = vec![
+        RpcMethod::Exact("eth_call".into()),
+        RpcMethod::Prefix("eth_".into()),
+        RpcMethod::Exact("status".into()),
+    ];
+    let jsonrpc = few(1).prop_flat_map(move |n| prop::collection::vec(prop::sample::select(rpc.clone()), n));
+    let parts = (path_match(), methods, headers, query, jsonrpc);
+    parts.prop_map(|(path, methods, headers, query, jsonrpc)| RouteMatch {
         path,
         methods,
         headers,
         query,
+        jsonrpc,
     })
 }
 
@@ -238,13 +249,19 @@ proptest! {
         // Older versions must not have seen later changes.
         for (table, model) in &published {
             prop_assert_eq!(table.len(), model.len());
-            for (head, listener) in &requests {
-                let request = Request { listener, head };
+            for (at, (head, listener)) in requests.iter().enumerate() {
+                let call = [Call::None, Call::Of("eth_call"), Call::Of("eth_getLogs"), Call::Of("block")][at % 4];
+                let request = Request { listener, head, call };
                 let expected = naive(model, order, &request);
                 let found = table.find(&request);
                 let got = found.as_ref().map(|f| (f.route.id.clone(), f.matched));
                 prop_assert_eq!(&got, &expected, "{:?} {:?}", order, head);
                 explanations_agree(table, &request, expected.as_ref())?;
+                // Where looking without the call says that it makes no difference, it makes none.
+                let unread = table.find(&Request { call: Call::Unread, ..request });
+                if unread.as_ref().is_none_or(|found| !found.asks_for_call()) {
+                    prop_assert_eq!(unread.map(|f| (f.route.id.clone(), f.matched)), got);
+                }
             }
         }
     }
@@ -283,6 +300,7 @@ fn removing_all_leaves_nothing() {
             methods: vec![],
             headers: vec![],
             query: vec![],
+            jsonrpc: vec![],
         });
         let route = support::route(&format!("r{n}"), n as u64, &["*.x.org", "y"], matches.collect());
         table.insert(&Arc::new(route), n);
@@ -294,14 +312,14 @@ fn removing_all_leaves_nothing() {
     assert!(table.is_empty());
     assert_eq!((table.iter().count(), table.loose_regexes_max()), (0, 0));
     let (head, listener) = (support::head("GET", "y", "/1", &[]), support::listener("web"));
-    assert!(table.nearest(&Request { listener: &listener, head: &head }).is_none());
+    assert!(table.nearest(&Request { listener: &listener, head: &head, call: Call::None }).is_none());
 }
 
 /// A byte prefix whose last segment is too long to be filed whole is as specific as a segment prefix of its length.
 #[test]
 fn a_long_byte_prefix_ties_with_a_segment_prefix() {
     let long = format!("/a/{}", "x".repeat(80));
-    let on = |path, methods| RouteMatch { path, methods, headers: vec![], query: vec![] };
+    let on = |path, methods| RouteMatch { path, methods, headers: vec![], query: vec![], jsonrpc: vec![] };
     let segment = on(PathMatch::Prefix(long.as_str().into()), vec![]);
     let bytes = on(PathMatch::BytePrefix(long.as_str().into()), vec!["GET".into()]);
     let mut table = RouteTable::new(RouteOrder::Precedence);
@@ -315,7 +333,7 @@ fn a_long_byte_prefix_ties_with_a_segment_prefix() {
         ("POST", "x", None),
     ] {
         let head = support::head(method, "h", &format!("{long}{rest}"), &[]);
-        let found = table.find(&Request { listener: &listener, head: &head });
+        let found = table.find(&Request { listener: &listener, head: &head, call: Call::None });
         assert_eq!(found.map(|f| f.route.id.as_str()), expected, "{method} {rest}");
     }
 }

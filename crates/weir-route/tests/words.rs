@@ -7,11 +7,11 @@ mod support;
 use std::sync::Arc;
 
 use weir_model::{HeaderMatch, PathMatch, Pattern, QueryMatch, Route, RouteMatch, RouteOrder, ValueMatch};
-use weir_route::{Request, RouteTable};
+use weir_route::{Call, Request, RouteTable};
 
 fn on(path: PathMatch, methods: &[&str]) -> RouteMatch {
     let methods = methods.iter().map(|m| (*m).into()).collect();
-    RouteMatch { path, methods, headers: vec![], query: vec![] }
+    RouteMatch { path, methods, headers: vec![], query: vec![], jsonrpc: vec![] }
 }
 
 fn prefix(path: &str) -> PathMatch {
@@ -57,8 +57,11 @@ fn explains() {
         let mut word = || words.next().unwrap();
         let head = support::head(word(), word(), word(), &[]);
         let listener = support::listener("web");
-        let explanation =
-            table(RouteOrder::Precedence).explain(&Request { listener: &listener, head: &head });
+        let explanation = table(RouteOrder::Precedence).explain(&Request {
+            listener: &listener,
+            head: &head,
+            call: Call::None,
+        });
         assert_eq!(
             explanation.found.as_ref().map(|(route, at)| format!("{} {at}", route.id)).as_deref(),
             found
@@ -108,7 +111,11 @@ fn names_the_nearest() {
         let mut word = || words.next().unwrap();
         let head = support::head(word(), word(), word(), lines);
         let listener = support::listener("web");
-        let nearest = table(RouteOrder::Listed).nearest(&Request { listener: &listener, head: &head });
+        let nearest = table(RouteOrder::Listed).nearest(&Request {
+            listener: &listener,
+            head: &head,
+            call: Call::None,
+        });
         assert_eq!(nearest.unwrap().to_string(), format!("the nearest route is {expected}"));
     }
     check("DELETE api.example.com /orders", &[], "orders (weir.yaml:7): method DELETE is not GET or POST");
@@ -126,7 +133,8 @@ fn names_the_nearest() {
 fn a_credential_is_not_repeated() {
     let head = support::head("GET", "api.example.com", "/orders", &["x-tier: tin", "x-api-key: swordfish"]);
     let listener = support::listener("web");
-    let explanation = table(RouteOrder::Listed).explain(&Request { listener: &listener, head: &head });
+    let explanation =
+        table(RouteOrder::Listed).explain(&Request { listener: &listener, head: &head, call: Call::None });
     let why: Vec<_> = explanation.passed_over[0].why.iter().map(ToString::to_string).collect();
     assert_eq!(why, ["header x-tier is not \"gold\"", "header x-api-key has another value"]);
 }
@@ -139,7 +147,7 @@ fn only_the_nearest_are_listed() {
         table.insert(&Arc::new(support::route(&format!("other{n}"), 10 + n, &[], matches)), ());
     }
     let (head, listener) = (support::head("GET", "a", "/inner", &[]), support::listener("web"));
-    let explanation = table.explain(&Request { listener: &listener, head: &head });
+    let explanation = table.explain(&Request { listener: &listener, head: &head, call: Call::None });
     assert_eq!((explanation.passed_over.len(), explanation.left_out), (16, 88));
     assert!(explanation.passed_over.iter().any(|p| p.route.id.as_str() == "inner"));
 }
@@ -152,7 +160,7 @@ fn a_prefix_says_how_much_it_covers() {
         let (head, listener) = (support::head(method, "a", target, &[]), support::listener("web"));
         let mut table = RouteTable::new(RouteOrder::Precedence);
         table.insert(&Arc::new(support::route("r", 1, &[], vec![on(path, &[])])), ());
-        let found = table.find(&Request { listener: &listener, head: &head }).unwrap();
+        let found = table.find(&Request { listener: &listener, head: &head, call: Call::None }).unwrap();
         assert_eq!(found.prefix_len(head.path()), expected);
     }
     check(prefix("/"), "/a", Some(0));

@@ -69,6 +69,57 @@ impl<T, F: Form<T>> Form<Vec<T>> for List<F> {
     }
 }
 
+/// A list of at least one item, which may stand there without brackets where it is the only one.
+pub(crate) struct OneOrMore<F>(F);
+
+pub(crate) const fn one_or_more<F>(item: F) -> OneOrMore<F> {
+    OneOrMore(item)
+}
+
+impl<T, F: Form<T> + Copy> Form<Vec<T>> for OneOrMore<F> {
+    fn read<'n>(&self, node: &'n Node<'n>, r: &mut Reader<'n>) -> Option<Vec<T>> {
+        match &node.value {
+            Value::List(_) => list(self.0, Items::Some).read(node, r),
+            _ => self.0.read(node, r).map(|one| vec![one]),
+        }
+    }
+
+    fn write(&self, value: &Vec<T>) -> Out {
+        match value.as_slice() {
+            [one] => self.0.write(one),
+            _ => list(self.0, Items::Some).write(value),
+        }
+    }
+
+    fn shape(&self, shapes: &mut Shapes) -> Shape {
+        let one = self.0.shape(shapes);
+        let many = list(self.0, Items::Some).shape(shapes);
+        let words = format!("{}, or list of them", one.words);
+        Shape::new(json!({ "anyOf": [one.schema, many.schema] }), words)
+    }
+}
+
+/// A list that is empty when its key is missing.
+pub(crate) struct UnlessEmpty<F>(F);
+
+pub(crate) const fn unless_empty<F>(form: F) -> UnlessEmpty<F> {
+    UnlessEmpty(form)
+}
+
+impl<T, F: Form<Vec<T>>> Form<Vec<T>> for UnlessEmpty<F> {
+    fn read<'n>(&self, node: &'n Node<'n>, r: &mut Reader<'n>) -> Option<Vec<T>> {
+        self.0.read(node, r)
+    }
+
+    fn write(&self, value: &Vec<T>) -> Out {
+        if value.is_empty() { Out::Absent } else { self.0.write(value) }
+    }
+
+    fn shape(&self, shapes: &mut Shapes) -> Shape {
+        self.0.shape(shapes)
+    }
+}
+
 /// A map from names to values, held as a list of `M`.
 pub(crate) struct Named<F, T: 'static, M: 'static> {
     pub(crate) name: Text<Arc<str>>,

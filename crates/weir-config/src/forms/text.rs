@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
-use weir_model::{ChainUrl, EndpointAddress, HostPattern, Id, Kind, Network, Pattern};
+use weir_model::{ChainUrl, EndpointAddress, HostPattern, Id, Kind, Network, Pattern, RpcMethod};
 
 use crate::form::Form;
 use crate::out::Out;
@@ -346,6 +346,23 @@ pub(crate) const METHOD: Text<Arc<str>> = Text::new(
         }
     },
     shared,
+);
+
+/// JSON-RPC methods: a name, or the start of one.
+pub(crate) const RPC_METHOD: Text<RpcMethod> = Text::new(
+    "JSON-RPC method",
+    |text| {
+        let (name, open) = text.strip_suffix('*').map_or((text, false), |start| (start, true));
+        let good = |b: u8| b.is_ascii_graphic() && !b"*\"\\".contains(&b);
+        if name.len() > 128 || !name.bytes().all(good) || text.is_empty() {
+            return wrong_help(
+                format!("`{text}` is no JSON-RPC method"),
+                "write a name such as eth_call, or eth_get* for all that start so",
+            );
+        }
+        Ok(if open { RpcMethod::Prefix(name.into()) } else { RpcMethod::Exact(name.into()) })
+    },
+    RpcMethod::to_string,
 );
 
 /// A path that requests are compared with or sent on with.

@@ -118,7 +118,14 @@ impl Object for HeadLimits {
     const DOC: &'static str = "What a client may send.";
 
     fn blank() -> Self {
-        Self { head_bytes: 32 << 10, target_bytes: 8 << 10, fields: 100, body_bytes: 1 << 30 }
+        Self {
+            head_bytes: 32 << 10,
+            target_bytes: 8 << 10,
+            fields: 100,
+            body_bytes: 1 << 30,
+            jsonrpc_bytes: 1 << 20,
+            jsonrpc_calls: 100,
+        }
     }
 
     fn fields(&mut self, f: &mut Fields<'_, '_>) {
@@ -132,6 +139,11 @@ impl Object for HeadLimits {
         f.key("fields", "Header fields; more is 431.", Int { min: 1, max: 10_000 }, &mut self.fields);
         let doc = "The body; more is 413. A route may set its own.";
         f.key("body", doc, Size { min: 0, max: 1 << 60 }, &mut self.body_bytes);
+        let doc =
+            "A body that is read for its JSON-RPC calls, where a route or service goes by them; more is 413.";
+        f.key("jsonrpc_body", doc, Size { min: 64, max: 64 << 20 }, &mut self.jsonrpc_bytes);
+        let doc = "Calls of a JSON-RPC batch; more is 413.";
+        f.key("jsonrpc_calls", doc, Int { min: 1, max: 10_000 }, &mut self.jsonrpc_calls);
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use weir_model::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+use weir_model::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, RpcMethod, ValueMatch};
 
-use crate::form::{At, Fields, Form, Object};
-use crate::forms::{BOOL, Case, HEADER_NAME, Items, METHOD, PATH, PATTERN, TEXT, Union, list, named};
+use crate::form::{At, Fields, Form, Object, Raw, via};
+use crate::forms::{
+    BOOL, Case, HEADER_NAME, Items, METHOD, PATH, PATTERN, RPC_METHOD, TEXT, Union, list, named, one_or_more,
+    unless_empty,
+};
 use crate::out::Out;
 use crate::reader::Reader;
 use crate::tree::Node;
@@ -20,6 +23,7 @@ impl Object for RouteMatch {
             methods: Vec::new(),
             headers: Vec::new(),
             query: Vec::new(),
+            jsonrpc: Vec::new(),
         }
     }
 
@@ -42,6 +46,9 @@ impl Object for RouteMatch {
             |query: &QueryMatch| (&query.name, &query.value),
         );
         f.key("query", "Query parameters that have to match, all of them; decoded.", query, &mut self.query);
+        let doc = "The JSON-RPC call that the body holds, or that the last segment of a path without a body names. Calls of a \
+                   batch are routed one by one.";
+        f.key("jsonrpc", doc, unless_empty(via::<RpcText>()), &mut self.jsonrpc);
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
@@ -54,6 +61,36 @@ impl Object for RouteMatch {
             at.warn("path", r, format!("requests never have the path `{path}`")).help =
                 Some("paths are compared in their normal form: no '//', no '.' or '..', no backslash".into());
         }
+    }
+}
+
+/// A condition on a JSON-RPC call, as written.
+#[derive(Clone)]
+struct RpcText {
+    method: Vec<RpcMethod>,
+}
+
+impl Object for RpcText {
+    const NAME: &'static str = "jsonrpc match";
+    const DOC: &'static str = "A condition on a JSON-RPC call.";
+
+    fn blank() -> Self {
+        Self { method: Vec::new() }
+    }
+
+    fn fields(&mut self, f: &mut Fields<'_, '_>) {
+        let doc = "Its method: a name, or the start of one with a `*` behind it; several in a list.";
+        f.required("method", doc, one_or_more(RPC_METHOD), &mut self.method);
+    }
+}
+
+impl Raw<Vec<RpcMethod>> for RpcText {
+    fn refine<'n>(self, _: At<'n>, _: &mut Reader<'n>) -> Option<Vec<RpcMethod>> {
+        Some(self.method)
+    }
+
+    fn raw(model: &Vec<RpcMethod>) -> Self {
+        Self { method: model.clone() }
     }
 }
 

@@ -9,9 +9,9 @@ use std::task::Poll;
 use weir_head::{Framing, Method, Version, write_decimal, write_status};
 use weir_http::mono_now;
 use weir_model::{Action, Failure, FailureKind, Phase, Redirect};
-use weir_route::Request;
+use weir_route::{Call, Request};
 
-use super::{Exchange, Met, Next, Why, pass};
+use super::{Exchange, Met, Next, Why, pass, rpc};
 use crate::connection::Client;
 use crate::filters::rewritten_path;
 use crate::flow::Coding;
@@ -42,7 +42,8 @@ impl Reply {
         Self { status, fields, content_type: Cow::Borrowed(""), body: ReplyBody::None }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// The body.
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.body {
             ReplyBody::None => &[],
             ReplyBody::Shared(bytes) => bytes,
@@ -160,7 +161,7 @@ pub(super) async fn reply(
     }
 }
 
-async fn flush(client: &mut Client, exchange: &mut Exchange) -> Result<(), Failure> {
+pub(super) async fn flush(client: &mut Client, exchange: &mut Exchange) -> Result<(), Failure> {
     let pause = client.listener.model.timeouts.send;
     let mut armed = false;
     poll_fn(|cx| match exchange.down.poll_flush(cx, &mut client.stream) {
@@ -218,6 +219,10 @@ pub(super) async fn refuse(
         fields.extend_from_slice(b"\r\n");
     }
     let body = explain(worker, client, exchange, met, failure, why);
+    let (content_type, body) = match rpc::refusal(exchange, client, failure, &body) {
+        Some(errors) => ("application/json", errors),
+        None => ("text/plain; charset=utf-8", body),
+    };
     let unreadable = failure.phase == Phase::Head;
     if unreadable {
         // Where this request ends is not known, so nothing after it can be trusted.
@@ -230,12 +235,7 @@ pub(super) async fn refuse(
         client,
         exchange,
         met,
-        Reply {
-            status,
-            fields,
-            content_type: Cow::Borrowed("text/plain; charset=utf-8"),
-            body: ReplyBody::Own(body),
-        },
+        Reply { status, fields, content_type: Cow::Borrowed(content_type), body: ReplyBody::Own(body) },
     )
     .await;
     match next {
@@ -244,7 +244,7 @@ pub(super) async fn refuse(
     }
 }
 
-fn explain(
+pub(super) fn explain(
     worker: &Worker,
     client: &Client,
     exchange: &Exchange,
@@ -275,7 +275,8 @@ fn explain(
     }
     if failure.kind == FailureKind::NoRoute && client.principal.peer.ip().to_canonical().is_loopback() {
         let published = worker.published();
-        let request = Request { listener: &client.listener.model.id, head: &exchange.request };
+        let request =
+            Request { listener: &client.listener.model.id, head: &exchange.request, call: Call::None };
         if let Some(nearest) = published.routes.nearest(&request) {
             let _ = write!(body, "\nnearest: {nearest}");
         }

@@ -12,6 +12,7 @@ mod head;
 mod pass;
 mod record;
 mod route;
+mod rpc;
 mod send;
 mod stage;
 mod tunnel;
@@ -29,6 +30,7 @@ use weir_model::{Failure, Mono};
 
 pub(crate) use answer::Reply;
 pub(crate) use copy::send_copy;
+pub(crate) use rpc::Calls;
 pub(crate) use tunnel::Tunnel;
 
 use crate::connection::Client;
@@ -78,6 +80,8 @@ pub(crate) struct Exchange {
     pub(crate) matched_prefix: usize,
     pub(crate) times: Times,
     pub(crate) seen: Seen,
+    /// What is known of the JSON-RPC calls that the request makes.
+    pub(crate) calls: Calls,
 }
 
 /// Names of this request in logs and traces.
@@ -151,6 +155,7 @@ impl Exchange {
         self.matched_prefix = 0;
         self.times = Times { deadline: Mono::NEVER, ..Times::default() };
         self.seen = Seen::default();
+        self.calls = Calls::default();
     }
 
     pub(crate) fn has_body(&self) -> bool {
@@ -255,7 +260,32 @@ async fn forward<'p>(
     met: &mut Met<'p>,
 ) -> Result<Outcome, Refusal> {
     route::prepare(worker, client, exchange, listener)?;
-    let route = route::choose(exchange, published, listener)?;
+    let found = route::find(exchange, published, listener, weir_route::Call::Unread)?;
+    let route = if found.asks_for_call() {
+        match rpc::choose(client, exchange, published, listener).await? {
+            rpc::Chosen::One(found) => route::take(exchange, &found),
+            rpc::Chosen::Several(parts) => {
+                met.route = parts.iter().find_map(rpc::Part::route);
+                let reply = rpc::serve_apart(worker, client, exchange, published, listener, &parts).await?;
+                return Ok(Outcome::Reply(reply));
+            }
+        }
+    } else {
+        route::take(exchange, &found)
+    };
+    serve(worker, client, exchange, published, listener, route, met).await
+}
+
+/// Does what a route says, up to the head of an endpoint's answer.
+async fn serve<'p>(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    published: &'p Snapshot,
+    listener: &ListenerLive,
+    route: &'p Arc<RouteLive>,
+    met: &mut Met<'p>,
+) -> Result<Outcome, Refusal> {
     met.route = Some(route);
     route::limit_body(exchange, listener, route)?;
     for filter in &route.filters {

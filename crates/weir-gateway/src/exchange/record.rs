@@ -7,7 +7,7 @@ use weir_head::Version;
 use weir_http::mono_now;
 use weir_model::Mono;
 
-use super::{Exchange, Met};
+use super::{Calls, Exchange, Met};
 use crate::connection::Client;
 use crate::live::ListenerLive;
 use crate::worker::Worker;
@@ -20,9 +20,14 @@ pub(super) fn finish(
     listener: &ListenerLive,
     met: Met<'_>,
 ) {
+    // Its parts are.
+    let exchange_is_recorded = exchange.calls == Calls::Apart;
     let Exchange { request, seen, times, up, ids, .. } = exchange;
     let now = if times.finished == Mono::default() { mono_now() } else { times.finished };
     client.idle_since = Some(now);
+    if exchange_is_recorded {
+        return;
+    }
     let total_ns = if times.started.0 == 0 { 0 } else { now.since(times.started).as_nanos() as u64 };
     let metrics = &worker.metrics;
     let status = Column::status(seen.status);

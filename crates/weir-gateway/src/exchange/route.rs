@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_emit::ids::{RequestId, TraceParent};
 use weir_head::{Framing, Known, Method, PathError, TargetForm, Version, connection_lists, strip_hop_by_hop};
 use weir_model::{Failure, FailureKind, Network, Phase};
-use weir_route::Request;
+use weir_route::{Call, Found, Request};
 
 use super::{Exchange, Ids, Refusal, Why};
 use crate::connection::Client;
@@ -21,7 +21,7 @@ const FORWARDING: u64 = Known::XForwardedFor.bit()
     | Known::Forwarded.bit()
     | Known::XRequestId.bit();
 
-fn refuse(kind: FailureKind, why: &'static str) -> Refusal {
+pub(super) fn refuse(kind: FailureKind, why: &'static str) -> Refusal {
     Refusal { failure: Failure::new(kind, Phase::Route), why: Why::Text(why) }
 }
 
@@ -136,23 +136,24 @@ fn name(worker: &Worker, exchange: &mut Exchange) {
     exchange.ids = Some(Ids { request, trace, parent, keeps_span });
 }
 
-/// The route in force for this request.
-pub(super) fn choose<'p>(
-    exchange: &mut Exchange,
+/// The route in force for a call of this request; of a route that asks for the call, where it was not read yet.
+pub(super) fn find<'p>(
+    exchange: &Exchange,
     published: &'p Snapshot,
     listener: &ListenerLive,
-) -> Result<&'p Arc<RouteLive>, Refusal> {
+    call: Call<'_>,
+) -> Result<Found<'p, Arc<RouteLive>>, Refusal> {
     if exchange.request.form == TargetForm::Authority {
         return Err(refuse(FailureKind::Denied, "this form of target is not served here"));
     }
-    let request = Request { listener: &listener.model.id, head: &exchange.request };
-    match published.routes.find(&request) {
-        Some(found) => {
-            exchange.matched_prefix = found.prefix_len(exchange.request.path()).unwrap_or(0);
-            Ok(found.payload)
-        }
-        None => Err(Failure::new(FailureKind::NoRoute, Phase::Route).into()),
-    }
+    let request = Request { listener: &listener.model.id, head: &exchange.request, call };
+    published.routes.find(&request).ok_or_else(|| Failure::new(FailureKind::NoRoute, Phase::Route).into())
+}
+
+/// Takes the route that was found.
+pub(super) fn take<'p>(exchange: &mut Exchange, found: &Found<'p, Arc<RouteLive>>) -> &'p Arc<RouteLive> {
+    exchange.matched_prefix = found.prefix_len(exchange.request.path()).unwrap_or(0);
+    found.payload
 }
 
 /// Refuses a body that says it is longer than allowed; one that does not say is counted on its way.
@@ -166,6 +167,14 @@ pub(super) fn limit_body(
         && bytes > most
     {
         return Err(refuse(FailureKind::RequestBodyTooLarge, "the announced body is larger than allowed"));
+    }
+    if exchange.held_all {
+        // It was read for its calls.
+        return if exchange.held.len() as u64 > most {
+            Err(refuse(FailureKind::RequestBodyTooLarge, "the body is larger than allowed"))
+        } else {
+            Ok(())
+        };
     }
     exchange.up.start(exchange.request.framing, coding_of(exchange.request.framing), most);
     Ok(())

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use weir_model::{Listener, Model};
-use weir_route::RouteTable;
+use weir_route::{Call, RouteTable};
 
 use crate::cli::Output;
 use crate::configuration::Text;
@@ -28,6 +28,7 @@ use request::Asked;
 Examples:
   weir routes weir.yaml --request 'GET https://api.example.com/orders/7'
   weir routes weir.yaml --request 'POST http://api.example.com/orders' -H 'x-tier: gold'
+  weir routes weir.yaml --request 'POST http://node.example.com/' --jsonrpc eth_getLogs
   weir routes weir.yaml --request /hello --listener web --output json")]
 pub(crate) struct Routes {
     /// The configuration file; without one, the file that `weir gateway` would take
@@ -38,6 +39,9 @@ pub(crate) struct Routes {
     /// A header field of the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "'NAME: VALUE'")]
     headers: Vec<String>,
+    /// The method of the JSON-RPC call that its body holds
+    #[arg(long, value_name = "METHOD")]
+    jsonrpc: Option<String>,
     /// The listener it comes in at; without one, the first that the URL's scheme and port fit
     #[arg(short, long, value_name = "NAME")]
     listener: Option<String>,
@@ -47,6 +51,7 @@ pub(crate) struct Routes {
 pub(crate) struct Ready {
     model: Model,
     asked: Asked,
+    jsonrpc: Option<String>,
     listener: Option<String>,
 }
 
@@ -65,11 +70,11 @@ impl Command for Routes {
             terminal::complain(&judged.rendered(run.settings.stderr().style()));
             bail!("{}", judged.summary());
         };
-        Ok(Ready { model, asked, listener: self.listener })
+        Ok(Ready { model, asked, jsonrpc: self.jsonrpc, listener: self.listener })
     }
 
     fn run(ready: &mut Ready, run: &Run) -> anyhow::Result<Outcome> {
-        let Ready { model, asked, listener } = ready;
+        let Ready { model, asked, jsonrpc, listener } = ready;
         let (listener, how) = choose(model, asked, listener.as_deref())?;
         let head = asked
             .head(&listener)
@@ -78,7 +83,8 @@ impl Command for Routes {
         for route in model.routes.values() {
             table.insert(route, ());
         }
-        let request = weir_route::Request { listener: &listener.id, head: &head };
+        let call = jsonrpc.as_deref().map_or(Call::None, Call::Of);
+        let request = weir_route::Request { listener: &listener.id, head: &head, call };
         let explanation = table.explain(&request);
         let outcome = if explanation.found.is_some() { Outcome::Done } else { Outcome::Refused };
         let answer = Answer { model, asked, listener: &listener, how, head: &head, explanation };

@@ -40,7 +40,8 @@ fn a_collector_sends_over_http_and_grpc() {
     eventually("a collector that listens", Duration::from_secs(20), || Client::try_connect(http).is_some());
 
     let now = now_ns();
-    let resource = r#""resource":{"attributes":[{"key":"service.name","value":{"stringValue":"collected"}}]}"#;
+    let resource =
+        r#""resource":{"attributes":[{"key":"service.name","value":{"stringValue":"collected"}}]}"#;
     let metrics = format!(
         r#"{{"resourceMetrics":[{{{resource},"scopeMetrics":[{{"metrics":[{{"name":"collected.orders","sum":{{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{{"timeUnixNano":"{now}","asInt":"7"}}]}}}}]}}]}}]}}"#
     );

@@ -8,6 +8,7 @@
 //! spans nanoseconds, both since 1970 (UTC) and signed.
 
 mod base64;
+mod date;
 mod histogram;
 mod labels;
 mod left_out;
@@ -24,6 +25,7 @@ mod span;
 mod value;
 
 pub use base64::{base64, unbase64};
+pub use date::{DAY_SECONDS, Date, parse_rfc3339, rfc3339_ms};
 pub use histogram::{
     Bucket, BucketRun, Buckets, CUSTOM_SCHEMA, Histogram, HistogramMean, HistogramSample, HistogramSum,
     IntBuckets, IntHistogram, InvalidHistogram, Joined, MixedSchemas, QuantileNote, ResetHint, go_g,

@@ -72,5 +72,5 @@ pub fn time_ms(text: &str) -> Option<i64> {
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
 pub fn rfc3339(time_ms: i64) -> String {
-    query::rfc3339(time_ms)
+    weir_signal::rfc3339_ms(time_ms)
 }

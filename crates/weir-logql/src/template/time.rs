@@ -3,10 +3,10 @@
 
 use std::fmt;
 
+use weir_signal::{DAY_SECONDS as DAY, Date};
+
 /// Days from the year 1 (in the calendar that is used today, also for times before it) to 1970.
 const SECONDS_TO_YEAR_1: i64 = -62_135_596_800;
-
-const DAY: i64 = 86_400;
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -70,12 +70,13 @@ impl Time {
         let local = self.seconds.saturating_add(self.zone.into());
         let days = local.div_euclid(DAY);
         let second = local.rem_euclid(DAY);
-        let (year, month, day) = civil(days);
+        let date = Date::of_days(days);
+        let Date { year, month, day } = date;
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         let hour_12 = if hour % 12 == 0 { 12 } else { hour % 12 };
         let weekday = DAYS[(days + 4).rem_euclid(7) as usize];
-        let month_name = MONTHS[month as usize - 1];
-        let year_day = days - days_of(year, 1, 1) + 1;
+        let month_name = MONTHS[usize::from(month) - 1];
+        let year_day = date.day_of_year();
         let mut out = String::new();
         let mut rest = layout;
         while let Some((plain, part, after)) = next(rest) {
@@ -335,16 +336,9 @@ pub(super) fn parse(layout: &str, text: &str, zone: i32) -> Option<Time> {
         _ => {}
     }
     let days = match year_day {
-        Some(at @ 1..=366) if month.is_none() => days_of(year, 1, 1) + at - 1,
+        Some(at @ 1..=366) if month.is_none() => Date::new(year, 1, 1)?.days() + at - 1,
         Some(_) => return None,
-        None => {
-            let (month, day) = (month.unwrap_or(1), day.unwrap_or(1));
-            let days = days_of(year, month, day);
-            if !(1..=12).contains(&month) || civil(days) != (year, month, day) {
-                return None;
-            }
-            days
-        }
+        None => Date::new(year, month.unwrap_or(1), day.unwrap_or(1))?.days(),
     };
     let seconds = days * DAY + hour * 3600 + minute * 60 + second - i64::from(zone);
     Some(Time { seconds, nanos, zone })
@@ -398,29 +392,6 @@ pub(super) fn from_epoch(text: &str) -> Result<Time, String> {
         _ => return Err(error("unknown precision")),
     };
     value.checked_mul(scale).map(Time::from_nanos).ok_or_else(|| error("value out of range"))
-}
-
-/// Days since 1970 of a date; months and days beyond their bounds count on.
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    // Years begin in March, so that the leap day is their last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// The year, month and day of days since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

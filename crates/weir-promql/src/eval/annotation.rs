@@ -259,7 +259,7 @@ fn place(query: &str, span: Span) -> String {
 
 fn rfc3339(time_ms: i64) -> String {
     let seconds = time_ms.div_euclid(1000);
-    let date = super::call::Date::of_unix(seconds);
+    let date = weir_signal::Date::of_seconds(seconds);
     let of_day = seconds.rem_euclid(86_400);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",

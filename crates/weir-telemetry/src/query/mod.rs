@@ -7,6 +7,3 @@ pub(crate) mod loki;
 pub(crate) mod params;
 pub(crate) mod prometheus;
 pub(crate) mod tempo;
-mod time;
-
-pub(crate) use time::rfc3339;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use weir_signal::parse_rfc3339;
 
 /// Names and values, in the order in which they came: those of the address, then those of a form.
 #[derive(Debug, Default)]
@@ -91,7 +92,7 @@ pub(crate) fn time_ms(text: &str) -> Option<i64> {
         let ms = seconds * 1000.0;
         return (ms.abs() < 9.2e18 && ms.is_finite()).then_some(ms.round() as i64);
     }
-    rfc3339_ns(text).map(|ns| (ns.div_euclid(1_000_000)) as i64)
+    parse_rfc3339(text).map(|ns| (ns.div_euclid(1_000_000)) as i64)
 }
 
 /// A time of Loki's API in nanoseconds: nanoseconds since 1970 (ten digits or fewer are seconds), seconds with a
@@ -110,61 +111,7 @@ pub(crate) fn time_ns(text: &str) -> Option<i64> {
             Some(number)
         };
     }
-    i64::try_from(rfc3339_ns(text)?).ok()
-}
-
-/// RFC 3339 (with any fraction and offset) as nanoseconds since 1970.
-fn rfc3339_ns(text: &str) -> Option<i128> {
-    let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let digits = bytes.get(from..to)?;
-        digits.iter().all(u8::is_ascii_digit).then(|| text[from..to].parse().ok())?
-    };
-    let sign =
-        |at: usize, expected: &[u8]| bytes.get(at).is_some_and(|byte| expected.contains(byte)).then_some(());
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    sign(4, b"-")?;
-    sign(7, b"-")?;
-    sign(10, b"Tt ")?;
-    sign(13, b":")?;
-    sign(16, b":")?;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let mut at = 19;
-    let mut ns = 0_i128;
-    if bytes.get(at) == Some(&b'.') {
-        let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 {
-            return None;
-        }
-        let nine: String = text[at + 1..=at + digits].chars().chain("000000000".chars()).take(9).collect();
-        ns = nine.parse().ok()?;
-        at += digits + 1;
-    }
-    let offset_s = match bytes.get(at)? {
-        b'Z' | b'z' if bytes.len() == at + 1 => 0,
-        direction @ (b'+' | b'-') if bytes.len() == at + 6 => {
-            sign(at + 3, b":")?;
-            let seconds = number(at + 1, at + 3)? * 3600 + number(at + 4, at + 6)? * 60;
-            if *direction == b'+' { seconds } else { -seconds }
-        }
-        _ => return None,
-    };
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset_s;
-    Some(i128::from(seconds) * 1_000_000_000 + ns)
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date
-/// algorithms").
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    i64::try_from(parse_rfc3339(text)?).ok()
 }
 
 /// A step or timeout in milliseconds: seconds with a fraction, or a duration such as `1h30m`.

@@ -4,6 +4,8 @@
 //! of a second, an optional `Z`. Such a time is kept as its distance from the time of the line, in units of its last digit,
 //! and that is nearly always the same few numbers.
 
+use weir_signal::{DAY_SECONDS, Date};
+
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct StampShape {
@@ -18,7 +20,6 @@ pub(super) struct StampShape {
 
 const SEPARATORS: [u8; 3] = [0, b'T', b' '];
 const POINTS: [u8; 3] = [0, b'.', b','];
-const DAY_SECONDS: i64 = 86_400;
 const DATE_BYTES: usize = 10;
 const TIME_BYTES: usize = 8;
 /// The longest stamp.
@@ -101,9 +102,11 @@ impl StampShape {
             at += bytes.len();
         };
         if self.separator != 0 {
-            let Some((year, month, day)) = civil(seconds.div_euclid(DAY_SECONDS)) else {
+            let Date { year, month, day } = Date::of_seconds(seconds);
+            if !(0..10_000).contains(&year) {
                 return false;
-            };
+            }
+            let (year, month, day) = (year as u32, u32::from(month), u32::from(day));
             put(&two(year / 100));
             put(&two(year % 100));
             put(b"-");
@@ -196,32 +199,7 @@ fn date(text: &[u8]) -> Option<i64> {
         return None;
     }
     let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(text.get(8..DATE_BYTES)?)?);
-    let days = days_of(year, month, day);
-    // A day that its month does not have is another one's.
-    (civil(days)? == (year as u32, month as u32, day as u32)).then_some(days)
-}
-
-/// Days since 1970 of a day of the Gregorian calendar, by counting years from March on (Hinnant's `days_from_civil`).
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day, where the year has four digits (Hinnant's `civil_from_days`).
-fn civil(days: i64) -> Option<(u32, u32, u32)> {
-    let days = days.checked_add(719_468)?;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (0..10_000).contains(&year).then_some((year as u32, month as u32, day as u32))
+    Some(Date::new(year, month, day)?.days())
 }
 
 fn two(number: u32) -> [u8; 2] {

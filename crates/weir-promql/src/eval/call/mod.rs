@@ -20,8 +20,6 @@ use super::{number, range};
 use crate::ast::{Call, Expr};
 use crate::functions::FunctionId;
 
-pub(super) use date::Date;
-
 /// Evaluates a call that answers an instant vector.
 pub(super) fn vector<'c>(
     context: &'c Context<'c>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weir_signal::{METRIC_NAME, ReadError, SeriesSelect, SeriesSource};
+use weir_signal::{METRIC_NAME, ReadError, SeriesSelect, SeriesSource, rfc3339_ms};
 
 use super::envelope_text;
 use super::error::ApiError;
@@ -30,12 +30,12 @@ pub(super) fn runtime(engine: &Engine) -> Value {
     let retention = engine.settings().metrics.time.as_secs();
     // What belongs to Go is said to be unset: readers want each of these to be there.
     json!({
-        "startTime": crate::query::rfc3339(engine.started_ms()),
-        "serverTime": crate::query::rfc3339(crate::engine::now_ms()),
+        "startTime": rfc3339_ms(engine.started_ms()),
+        "serverTime": rfc3339_ms(crate::engine::now_ms()),
         "hostname": hostname(),
         "CWD": "",
         "reloadConfigSuccess": true,
-        "lastConfigTime": crate::query::rfc3339(engine.started_ms()),
+        "lastConfigTime": rfc3339_ms(engine.started_ms()),
         "corruptionCount": 0,
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weir_signal::{Labels, Tenant};
+use weir_signal::{Labels, Tenant, rfc3339_ms};
 
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::query::params::Params;
-use crate::query::rfc3339;
 use crate::scrape::{Last, Pool, duration};
 
 /// The time of a scrape that has not been: Go's zero.
@@ -38,7 +37,7 @@ pub(super) fn targets(engine: &Engine, caller: &Caller, params: &Params) -> Valu
                 "scrapeUrl": url,
                 "globalUrl": url,
                 "lastError": last.as_ref().and_then(|last| last.error.as_deref()).unwrap_or_default(),
-                "lastScrape": last.as_ref().map_or_else(|| NEVER.to_owned(), |last| rfc3339(last.at_ms)),
+                "lastScrape": last.as_ref().map_or_else(|| NEVER.to_owned(), |last| rfc3339_ms(last.at_ms)),
                 "lastScrapeDuration": last.as_ref().map_or(0.0, |last| last.duration.as_secs_f64()),
                 "health": health,
                 "scrapeInterval": duration(spec.interval),

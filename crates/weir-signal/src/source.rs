@@ -8,7 +8,7 @@ use crate::matcher::Matcher;
 use crate::metric::{Exemplar, Metadata};
 use crate::points::Points;
 use crate::scope::{ReadError, Scope};
-use crate::span::{Span, TraceId};
+use crate::span::{Span, SpanKind, TraceId};
 use crate::value::Value;
 
 /// What the reader is going to do with the samples: it may spare work and never changes an answer.
@@ -202,21 +202,30 @@ pub trait TraceSource {
         select: &SpanSelect,
     ) -> Result<Box<dyn TraceStream + 'a>, ReadError>;
 
-    /// The names of attributes of spans and of resources in the range, ascending.
+    /// The names of attributes of spans and of resources, ascending, where spans begin in a range of nanoseconds since 1970,
+    /// its end excluded. Names of what begins shortly before or after it may be among them.
     fn attribute_names(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
     ) -> Result<(Vec<String>, Vec<String>), ReadError>;
 
-    /// The values of a field in the range, ascending as text, at most `limit`.
+    /// The values of a field, ascending as text, at most `limit`, in such a range; again with those shortly outside of it.
     fn values(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
         field: &SpanField,
         limit: usize,
     ) -> Result<Vec<Value>, ReadError>;
+
+    /// The names and kinds of a service's spans, ascending, in such a range; again with those shortly outside of it.
+    fn operations(
+        &self,
+        scope: &Scope,
+        range: (i64, i64),
+        service: &str,
+    ) -> Result<Vec<(Box<str>, SpanKind)>, ReadError>;
 }
 
 /// Traces, one at a time.

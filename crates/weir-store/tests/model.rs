@@ -211,13 +211,12 @@ fn check_search(store: &Store, spans: &[Span], from: i64, to: i64) {
         assert_eq!(found, expect, "{select:?}");
     }
     let narrow = Scope { matchers: Arc::from([Matcher::equal("host", "3")]), ..scope() };
-    let select = SpanSelect { from_ns: from, to_ns: to, ..SpanSelect::default() };
     let seen: Vec<_> =
         spans.iter().filter(|span| meets(span, 2) && span.start_ns >= from && span.start_ns < to).collect();
     let names: BTreeSet<&str> = seen.iter().map(|span| &*span.name).collect();
-    let found = store.values(&narrow, &select, &SpanField::Name, 100).unwrap();
+    let found = store.values(&narrow, (from, to), &SpanField::Name, 100).unwrap();
     assert_eq!(found.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), names);
-    let (of_spans, of_resources) = store.attribute_names(&narrow, &select).unwrap();
+    let (of_spans, of_resources) = store.attribute_names(&narrow, (from, to)).unwrap();
     assert_eq!((of_spans.len(), of_resources.len()), if seen.is_empty() { (0, 0) } else { (1, 1) });
 }
 

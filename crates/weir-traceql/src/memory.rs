@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_signal::{
-    ReadError, Resource, Scope, Span, SpanField, SpanSelect, Trace, TraceId, TraceSource, TraceStream, Value,
+    ReadError, Resource, Scope, Span, SpanField, SpanKind, SpanSelect, Trace, TraceId, TraceSource,
+    TraceStream, Value,
 };
 
 /// Traces, kept whole. It knows no tenants: whoever has it may read all of it that the scope's matchers select, which look
@@ -39,13 +40,13 @@ impl MemoryTraces {
     }
 
     /// The traces in a range, newest first by the start of their first span in it.
-    fn within(&self, scope: &Scope, select: &SpanSelect) -> Result<Vec<Trace>, ReadError> {
+    fn within(&self, scope: &Scope, (from_ns, to_ns): (i64, i64)) -> Result<Vec<Trace>, ReadError> {
         let mut found = Vec::new();
         for (id, spans) in &self.traces {
             scope.budget.charge(spans.len() as u64, 0)?;
             let Some(trace) = Self::seen(*id, spans, scope) else { continue };
             let mut starts = trace.spans.iter().map(|span| span.start_ns);
-            if let Some(first) = starts.find(|start| (select.from_ns..select.to_ns).contains(start)) {
+            if let Some(first) = starts.find(|start| (from_ns..to_ns).contains(start)) {
                 found.push((std::cmp::Reverse(first), trace));
             }
         }
@@ -70,16 +71,16 @@ impl TraceSource for MemoryTraces {
         scope: &Scope,
         select: &SpanSelect,
     ) -> Result<Box<dyn TraceStream + 'a>, ReadError> {
-        Ok(Box::new(Stream(self.within(scope, select)?.into_iter())))
+        Ok(Box::new(Stream(self.within(scope, (select.from_ns, select.to_ns))?.into_iter())))
     }
 
     fn attribute_names(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
     ) -> Result<(Vec<String>, Vec<String>), ReadError> {
         let (mut of_spans, mut of_resources) = (BTreeSet::new(), BTreeSet::new());
-        for span in self.within(scope, select)?.iter().flat_map(|trace| &trace.spans) {
+        for span in self.within(scope, range)?.iter().flat_map(|trace| &trace.spans) {
             of_spans.extend(span.attributes.iter().map(|attribute| attribute.key.to_string()));
             of_resources.extend(span.resource.attributes.iter().map(|attribute| attribute.key.to_string()));
         }
@@ -89,12 +90,12 @@ impl TraceSource for MemoryTraces {
     fn values(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
         field: &SpanField,
         limit: usize,
     ) -> Result<Vec<Value>, ReadError> {
         let mut values = BTreeMap::new();
-        let traces = self.within(scope, select)?;
+        let traces = self.within(scope, range)?;
         for span in traces.iter().flat_map(|trace| &trace.spans) {
             let text = |text: &str| Value::String(text.into());
             let find = |attributes: &[weir_signal::Attribute], name: &str| {
@@ -118,6 +119,19 @@ impl TraceSource for MemoryTraces {
             values.extend(value.map(|value| (value.to_string(), value)));
         }
         Ok(values.into_values().take(limit).collect())
+    }
+
+    fn operations(
+        &self,
+        scope: &Scope,
+        range: (i64, i64),
+        service: &str,
+    ) -> Result<Vec<(Box<str>, SpanKind)>, ReadError> {
+        let traces = self.within(scope, range)?;
+        let spans = traces.iter().flat_map(|trace| &trace.spans);
+        let own = spans.filter(|span| span.resource.service() == service);
+        let found: BTreeSet<_> = own.map(|span| (span.name.clone(), span.kind)).collect();
+        Ok(found.into_iter().collect())
     }
 }
 

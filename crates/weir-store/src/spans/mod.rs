@@ -3,6 +3,7 @@
 mod appender;
 mod head;
 mod matching;
+mod operations;
 mod read;
 mod record;
 mod search;

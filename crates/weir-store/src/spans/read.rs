@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_block::spans::{SpanSegment, Values};
 use weir_block::{Watch, or_left_out};
 use weir_signal::{
-    ReadError, Scope, Span, SpanField, SpanSelect, Trace, TraceId, TraceSource, TraceStream, Value,
+    ReadError, Scope, Span, SpanField, SpanKind, SpanSelect, Trace, TraceId, TraceSource, TraceStream, Value,
 };
 
 use super::head::Row;
@@ -73,8 +73,8 @@ impl Store {
         Ok(Sources { scope: scope.clone(), kept_from_ns: from_ns, places, memory, watch })
     }
 
-    fn in_range(&self, scope: &Scope, select: &SpanSelect) -> Result<Sources, ReadError> {
-        let (from, to) = (select.from_ns, select.to_ns);
+    /// What may have spans that begin in a range, its end excluded.
+    pub(super) fn in_range(&self, scope: &Scope, (from, to): (i64, i64)) -> Result<Sources, ReadError> {
         let within = |row: &Row| row.start_ns >= from && row.start_ns < to;
         self.span_sources(scope, (from, to.saturating_sub(1)), within)
     }
@@ -101,7 +101,7 @@ impl Sources {
     }
 
     /// Gives every span that may be seen and begins in the range, where only decoding can tell; else what a segment knows.
-    fn each(
+    pub(super) fn each(
         &self,
         (from, to): (i64, i64),
         known: &mut dyn FnMut(&SpanSegment) -> Result<(), ReadError>,
@@ -153,13 +153,13 @@ impl TraceSource for Store {
     fn attribute_names(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
     ) -> Result<(Vec<String>, Vec<String>), ReadError> {
-        let sources = self.in_range(scope, select)?;
+        let sources = self.in_range(scope, range)?;
         let mut known: (BTreeSet<String>, BTreeSet<String>) = Default::default();
         let mut seen: (BTreeSet<Box<str>>, BTreeSet<Box<str>>) = Default::default();
         sources.each(
-            (select.from_ns, select.to_ns),
+            range,
             &mut |segment| {
                 let (of_spans, of_resources) = segment.attribute_names()?;
                 known.0.extend(of_spans.into_iter().map(str::to_owned));
@@ -179,20 +179,29 @@ impl TraceSource for Store {
     fn values(
         &self,
         scope: &Scope,
-        select: &SpanSelect,
+        range: (i64, i64),
         field: &SpanField,
         limit: usize,
     ) -> Result<Vec<Value>, ReadError> {
-        let sources = self.in_range(scope, select)?;
+        let sources = self.in_range(scope, range)?;
         let values = std::cell::RefCell::new(Values::new(limit));
         sources.each(
-            (select.from_ns, select.to_ns),
+            range,
             &mut |segment| {
                 let (values, watch) = (&mut values.borrow_mut(), &mut &sources.watch);
-                segment.values(select.from_ns, select.to_ns, field, values, watch)
+                segment.values(range.0, range.1, field, values, watch)
             },
             &mut |span| each_value(span, field, &mut |value| values.borrow_mut().add(value)),
         )?;
         Ok(values.into_inner().into_values())
+    }
+
+    fn operations(
+        &self,
+        scope: &Scope,
+        range: (i64, i64),
+        service: &str,
+    ) -> Result<Vec<(Box<str>, SpanKind)>, ReadError> {
+        super::operations::of_service(&self.in_range(scope, range)?, range, service)
     }
 }

@@ -4,6 +4,7 @@ mod failed;
 pub(crate) mod jaeger;
 mod json;
 pub(crate) mod loki;
+mod otlp;
 pub(crate) mod params;
 pub(crate) mod prometheus;
 pub(crate) mod tempo;

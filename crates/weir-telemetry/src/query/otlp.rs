@@ -101,19 +101,17 @@ fn value(out: &mut Writer, one: &Value) {
 }
 
 /// `ResourceSpans` in JSON, ids in hexadecimal digits.
-pub(super) fn batches(trace: &Trace) -> Json {
-    groups(trace)
-        .map(|spans| {
-            let (resource, scope) = (&spans[0].resource, &spans[0].scope);
-            json!({
-                "resource": { "attributes": attributes(&resource.attributes) },
-                "scopeSpans": [{
-                    "scope": { "name": scope.name, "version": scope.version },
-                    "spans": spans.iter().map(span_json).collect::<Vec<_>>(),
-                }],
-            })
+pub(super) fn batches(trace: &Trace) -> impl Iterator<Item = Json> + '_ {
+    groups(trace).map(|spans| {
+        let (resource, scope) = (&spans[0].resource, &spans[0].scope);
+        json!({
+            "resource": { "attributes": attributes(&resource.attributes) },
+            "scopeSpans": [{
+                "scope": { "name": scope.name, "version": scope.version },
+                "spans": spans.iter().map(span_json).collect::<Vec<_>>(),
+            }],
         })
-        .collect()
+    })
 }
 
 fn span_json(span: &Span) -> Json {

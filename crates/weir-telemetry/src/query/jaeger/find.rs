@@ -20,16 +20,19 @@ const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 
 /// A condition that a field is a text.
-pub(super) fn is(field: SpanField, text: &str) -> SpanCondition {
+fn is(field: SpanField, text: &str) -> SpanCondition {
     SpanCondition { field, test: SpanTest::Equal(Value::String(text.into())) }
 }
 
+/// Traces, and what is left out of them.
+pub(super) type Found = (Vec<Trace>, Vec<String>);
+
 /// What a span has to be.
-struct Wanted {
-    service: Option<String>,
-    operation: Option<String>,
-    tags: Vec<(String, String)>,
-    duration_ns: (u64, u64),
+pub(super) struct Wanted {
+    pub(super) service: Option<String>,
+    pub(super) operation: Option<String>,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) duration_ns: (u64, u64),
 }
 
 /// `traces`: by what their spans are, or by their ids.
@@ -38,37 +41,60 @@ pub(super) async fn traces(engine: &Arc<Engine>, caller: &Caller, params: &Param
         .all("traceID")
         .map(|id| TraceId::parse(id).ok_or_else(|| (400, format!("`{id}` is no trace id"))))
         .collect::<Result<_, _>>()?;
-    let scope = engine.scope(caller);
     if !ids.is_empty() {
+        let scope = engine.scope(caller);
         let found = engine.query(scope, None, move |engine, scope| {
             let one = |id: &TraceId| engine.store().trace(scope, *id, None).transpose();
-            ids.iter().filter_map(one).collect::<Result<Vec<Trace>, ReadError>>()
+            let traces = ids.iter().filter_map(one).collect::<Result<Vec<Trace>, ReadError>>()?;
+            Ok::<_, ReadError>((traces, scope.left_out.warnings()))
         });
-        return Ok(found.await.map_err(|end| failed(&end))?.iter().map(write::trace).collect());
+        return Ok(written(&found.await.map_err(|end| failed(&end))?));
     }
     let wanted = wanted(params)?;
-    let limit =
-        params.number::<usize>("limit").map_err(|error| (400, error))?.unwrap_or(LIMIT).min(LIMIT_MAX);
-    let (from_ns, to_ns) = times(params)?;
-    let found = engine.query(scope, None, move |engine, scope| {
-        let mut select = SpanSelect { from_ns, to_ns, conditions: Vec::new() };
-        select.conditions.extend(wanted.service.iter().map(|name| is(SpanField::Service, name)));
-        select.conditions.extend(wanted.operation.iter().map(|name| is(SpanField::Name, name)));
+    let limit = params.number::<usize>("limit").map_err(|error| (400, error))?.unwrap_or(LIMIT);
+    let range_ns = times(params)?;
+    Ok(written(&newest(engine, caller, wanted, range_ns, limit).await?))
+}
+
+fn written((traces, warnings): &Found) -> Json {
+    traces.iter().map(|trace| write::trace(trace, warnings)).collect()
+}
+
+/// The newest traces with a wanted span.
+pub(super) async fn newest(
+    engine: &Arc<Engine>,
+    caller: &Caller,
+    wanted: Wanted,
+    (from_ns, to_ns): (i64, i64),
+    limit: usize,
+) -> Result<Found, Failed> {
+    let limit = limit.min(LIMIT_MAX);
+    let found = engine.query(engine.scope(caller), None, move |engine, scope| {
+        let select = SpanSelect { from_ns, to_ns, conditions: wanted.conditions() };
         let mut stream = engine.store().search(scope, &select)?;
         let mut traces = Vec::new();
         while traces.len() < limit
             && let Some(trace) = stream.next()?
         {
             if trace.spans.iter().any(|span| wanted.fits(span)) {
-                traces.push(write::trace(&trace));
+                traces.push(trace);
             }
         }
-        Ok::<_, ReadError>(traces)
+        Ok::<_, ReadError>((traces, scope.left_out.warnings()))
     });
-    Ok(Json::Array(found.await.map_err(|end| failed(&end))?))
+    found.await.map_err(|end| failed(&end))
 }
 
 impl Wanted {
+    /// What finds the traces: a tag, too, unless it may be one that no attribute stands behind.
+    fn conditions(&self) -> Vec<SpanCondition> {
+        let service = self.service.iter().map(|name| is(SpanField::Service, name));
+        let operation = self.operation.iter().map(|name| is(SpanField::Name, name));
+        let attributes = self.tags.iter().filter(|(key, _)| !write::OWN_TAGS.contains(&key.as_str()));
+        let tags = attributes.map(|(key, value)| is(SpanField::Either(key.as_str().into()), value));
+        service.chain(operation).chain(tags).collect()
+    }
+
     fn fits(&self, span: &Span) -> bool {
         let (least, most) = self.duration_ns;
         self.service.as_deref().is_none_or(|service| span.resource.service() == service)
@@ -94,13 +120,10 @@ fn wanted(params: &Params) -> Result<Wanted, Failed> {
             nanos(text).ok_or_else(|| (400, format!("`{name}`: `{text}` is no duration such as 100ms")))
         }
     };
-    let mut tags = Vec::new();
-    if let Some(text) = params.get("tags") {
-        let map: BTreeMap<String, Json> = serde_json::from_str(text)
-            .map_err(|error| (400, format!("`tags` is no JSON object: {error}")))?;
-        let plain = |value: Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        tags.extend(map.into_iter().map(|(key, value)| (key, plain(value))));
-    }
+    let mut tags = match params.get("tags") {
+        Some(text) => tags_of(text).map_err(|error| (400, format!("`tags` is no JSON object: {error}")))?,
+        None => Vec::new(),
+    };
     for text in params.all("tag") {
         let (key, value) =
             text.split_once(':').ok_or_else(|| (400, format!("`tag` is key:value, not `{text}`")))?;
@@ -110,8 +133,15 @@ fn wanted(params: &Params) -> Result<Wanted, Failed> {
     Ok(Wanted { service: text("service"), operation: text("operation"), tags, duration_ns })
 }
 
+/// Tags in a JSON object.
+pub(super) fn tags_of(text: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
+    let map: BTreeMap<String, Json> = serde_json::from_str(text)?;
+    let plain = |value: Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(map.into_iter().map(|(key, value)| (key, plain(value))).collect())
+}
+
 /// A duration such as `1.5ms` or `20us` in nanoseconds.
-fn nanos(text: &str) -> Option<u64> {
+pub(super) fn nanos(text: &str) -> Option<u64> {
     let fine = [("us", 1e3), ("µs", 1e3), ("ns", 1.0)];
     for (unit, factor) in fine {
         if let Some(number) = text.strip_suffix(unit).and_then(|number| number.parse::<f64>().ok()) {
@@ -174,9 +204,21 @@ pub(super) async fn dependencies(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_attributes_find_traces() {
+        let tags = [("order.id", "7"), ("error", "true"), ("span.kind", "server")];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        let wanted =
+            Wanted { service: Some("shop".into()), operation: None, tags, duration_ns: (0, u64::MAX) };
+        let expected = [is(SpanField::Service, "shop"), is(SpanField::Either("order.id".into()), "7")];
+        assert_eq!(wanted.conditions(), expected);
+    }
+
     #[test]
     fn durations_are_read() {
-        let check = |text: &str, expect: Option<u64>| assert_eq!(super::nanos(text), expect, "{text}");
+        let check = |text: &str, expect: Option<u64>| assert_eq!(nanos(text), expect, "{text}");
         check("100ms", Some(100_000_000));
         check("1.5ms", Some(1_500_000));
         check("20us", Some(20_000));

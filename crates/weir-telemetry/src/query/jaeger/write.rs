@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 use weir_signal::{Attribute, Resource, Span, SpanKind, Status, Trace, Value};
 
-/// A trace with its spans and the processes that made them.
-pub(super) fn trace(trace: &Trace) -> Json {
+/// A trace with its spans and the processes that made them, and what its store says of it.
+pub(super) fn trace(trace: &Trace, warnings: &[String]) -> Json {
     let mut processes: Vec<&Resource> = Vec::new();
     let mut spans = Vec::with_capacity(trace.spans.len());
     for one in &trace.spans {
@@ -25,7 +25,8 @@ pub(super) fn trace(trace: &Trace) -> Json {
             (format!("p{}", place + 1), json!({ "serviceName": resource.service(), "tags": tags }))
         })
         .collect();
-    json!({ "traceID": trace.id.to_string(), "spans": spans, "processes": processes, "warnings": null })
+    let warnings = if warnings.is_empty() { Json::Null } else { json!(warnings) };
+    json!({ "traceID": trace.id.to_string(), "spans": spans, "processes": processes, "warnings": warnings })
 }
 
 fn span(span: &Span, process: usize) -> Json {
@@ -63,6 +64,17 @@ fn span(span: &Span, process: usize) -> Json {
         "warnings": null,
     })
 }
+
+/// The tags that Jaeger has of its own; a span may have attributes of these names as well.
+pub(super) const OWN_TAGS: [&str; 7] = [
+    "otel.scope.name",
+    "otel.scope.version",
+    "span.kind",
+    "otel.status_code",
+    "error",
+    "otel.status_description",
+    "w3c.tracestate",
+];
 
 /// A span's tags: its attributes, and what Jaeger says by tags of its own.
 pub(super) fn tags(span: &Span) -> Vec<(String, Value)> {

@@ -1,13 +1,14 @@
-//! Search by TraceQL or by tags; names of attributes and their values.
+//! Search by TraceQL or by tags.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use weir_signal::{SpanField, SpanSelect, TraceSource};
-use weir_traceql::{Found, SearchError, SearchOptions, SpanSet, Value, parse, search as run_search};
+use weir_traceql::ast::{Attribute, AttributeScope};
+use weir_traceql::{
+    Found, SearchError, SearchOptions, SpanSet, Value, parse, print_attribute, search as run_search,
+};
 
-use super::Version;
+use super::value::pairs;
 use crate::caller::Caller;
 use crate::engine::{Engine, QueryEnd, now_ms};
 use crate::http::{Answer, json as json_answer};
@@ -17,27 +18,27 @@ use crate::query::params::Params;
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 const SPANS_PER_SET: usize = 3;
-const VALUES_MAX: usize = 1000;
 /// How far back a search looks where nobody says.
 const LOOKBACK_S: i64 = 3600;
 
 /// `api/search`.
 pub(super) async fn search(engine: &Arc<Engine>, caller: &Caller, params: &Params) -> Result<Answer, Failed> {
-    let text = match params.get("q") {
-        Some(text) => text.to_owned(),
-        None => from_tags(params)?,
+    let text = match (params.get("q"), params.get("tags")) {
+        (Some(_), Some(_)) => return Err((400, "`tags` and `q` cannot both be asked for".to_owned())),
+        (Some(text), None) => text.to_owned(),
+        (None, _) => from_tags(params)?,
     };
     let query = parse(&text).map_err(|error| (400, format!("invalid TraceQL query: {error}")))?;
     let number = |name: &str, default: usize| {
         params.number::<usize>(name).map_err(|error| (400, error)).map(|found| found.unwrap_or(default))
     };
+    let limit = number("limit", LIMIT)?;
+    if limit == 0 {
+        return Err((400, "`limit` must be a positive number".to_owned()));
+    }
     let (from_ns, to_ns) = times(params)?;
-    let options = SearchOptions {
-        from_ns,
-        to_ns,
-        limit: number("limit", LIMIT)?.min(LIMIT_MAX),
-        spans_per_set: number("spss", SPANS_PER_SET)?,
-    };
+    let spans_per_set = number("spss", SPANS_PER_SET)?;
+    let options = SearchOptions { from_ns, to_ns, limit: limit.min(LIMIT_MAX), spans_per_set };
     let scope = engine.scope(caller);
     let found = engine
         .query(scope, None, move |engine, scope| run_search(&query, engine.store(), scope, &options))
@@ -52,35 +53,73 @@ pub(super) async fn search(engine: &Arc<Engine>, caller: &Caller, params: &Param
     Ok(json_answer(200, &json!({ "traces": traces, "metrics": { "inspectedTraces": traces.len() } })))
 }
 
-/// The old form, as the TraceQL that means the same.
+/// The old form, as the TraceQL that means the same: tags of one span, and how long the trace is.
 fn from_tags(params: &Params) -> Result<String, Failed> {
     let mut all = Vec::new();
-    for pair in params.get("tags").unwrap_or_default().split_whitespace() {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| (400, format!("`tags` is key=value, not `{pair}`")))?;
-        let value = value.trim_matches('"');
-        match key {
-            "name" | "status" | "kind" => all.push(format!("{key} = {value:?}")),
-            key => all.push(format!(".{key} = {value:?}")),
+    for (key, value) in logfmt(params.get("tags").unwrap_or_default())? {
+        let name = print_attribute(&Attribute::Named {
+            of_parent: false,
+            scope: AttributeScope::Either,
+            name: key.as_str().into(),
+        });
+        let text = format!("{value:?}");
+        match key.as_str() {
+            "name" => all.push(format!("name = {text}")),
+            "status" | "kind" => all.push(format!("{key} = {value}")),
+            // What looks like a number or a truth value may have been sent as one.
+            _ if value.parse::<f64>().is_ok_and(f64::is_finite) || matches!(&*value, "true" | "false") => {
+                all.push(format!("({name} = {text} || {name} = {value})"));
+            }
+            _ => all.push(format!("{name} = {text}")),
         }
     }
     for (name, comparison) in [("minDuration", ">="), ("maxDuration", "<=")] {
         if let Some(text) = params.get(name) {
-            all.push(format!("duration {comparison} {text}"));
+            all.push(format!("traceDuration {comparison} {text}"));
         }
     }
-    let mut query = String::from("{ ");
-    let _ = write!(query, "{} }}", all.join(" && "));
-    Ok(query)
+    Ok(format!("{{ {} }}", all.join(" && ")))
+}
+
+/// `key=value key="value with spaces"`.
+fn logfmt(text: &str) -> Result<Vec<(String, String)>, Failed> {
+    let wrong = |text: &str| (400, format!("`tags` is key=value, not `{text}`"));
+    let mut pairs = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=').ok_or_else(|| wrong(rest))?;
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return Err(wrong(rest));
+        }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            let mut value = String::new();
+            let mut chars = quoted.char_indices();
+            let end = loop {
+                match chars.next() {
+                    Some((at, '"')) => break at + 1,
+                    Some((_, '\\')) => value.extend(chars.next().map(|(_, escaped)| escaped)),
+                    Some((_, other)) => value.push(other),
+                    None => return Err(wrong(rest)),
+                }
+            };
+            (value, &quoted[end..])
+        } else {
+            let end = after.find(char::is_whitespace).unwrap_or(after.len());
+            (after[..end].to_owned(), &after[end..])
+        };
+        pairs.push((key.to_owned(), value));
+        rest = after.trim_start();
+    }
+    Ok(pairs)
 }
 
 /// `start` and `end` in seconds.
-fn times(params: &Params) -> Result<(i64, i64), Failed> {
+pub(super) fn times(params: &Params) -> Result<(i64, i64), Failed> {
     let seconds = |name: &str| params.number::<i64>(name).map_err(|error| (400, error));
     let end = seconds("end")?.unwrap_or_else(|| now_ms() / 1000 + 60);
     let start = seconds("start")?.unwrap_or(end - LOOKBACK_S);
-    if end < start {
-        return Err((400, "`end` lies before `start`".to_owned()));
+    if end <= start {
+        return Err((400, format!("`start` must be before `end`, and {start} is not before {end}")));
     }
     Ok((start.saturating_mul(1_000_000_000), end.saturating_mul(1_000_000_000)))
 }
@@ -114,110 +153,36 @@ fn set(set: &SpanSet) -> Json {
                 "name": span.name,
                 "startTimeUnixNano": span.start_ns.to_string(),
                 "durationNanos": span.duration_ns.to_string(),
-                "attributes": pairs(&span.attributes),
+                "attributes": told(&span.attributes),
             })
         })
         .collect();
-    json!({ "spans": spans, "matched": set.matched, "attributes": pairs(&set.attributes) })
+    json!({ "spans": spans, "matched": set.matched, "attributes": told(&set.attributes) })
 }
 
-fn pairs(all: &[(String, Value)]) -> Json {
-    all.iter()
-        .map(|(key, value)| json!({ "key": key, "value": { "stringValue": value.to_string() } }))
-        .collect()
+fn told(all: &[(String, Value)]) -> Json {
+    pairs(all.iter().map(|(name, value)| (name.as_str(), value)))
 }
 
-/// Names of attributes.
-pub(super) async fn tags(
-    engine: &Arc<Engine>,
-    caller: &Caller,
-    version: Version,
-    params: &Params,
-) -> Result<Answer, Failed> {
-    let select = select(params)?;
-    let scope = engine.scope(caller);
-    let found =
-        engine.query(scope, None, move |engine, scope| engine.store().attribute_names(scope, &select)).await;
-    let (span, resource) = found.map_err(|end| failed(&end))?;
-    let intrinsic = [
-        "duration",
-        "kind",
-        "name",
-        "rootName",
-        "rootServiceName",
-        "status",
-        "statusMessage",
-        "traceDuration",
-    ];
-    Ok(json_answer(
-        200,
-        &match version {
-            Version::One => {
-                let mut all: Vec<String> = span.into_iter().chain(resource).collect();
-                all.sort();
-                all.dedup();
-                json!({ "tagNames": all })
-            }
-            Version::Two => {
-                let wanted = params.get("scope").unwrap_or_default();
-                let scopes: Vec<Json> =
-                    [("resource", json!(resource)), ("span", json!(span)), ("intrinsic", json!(intrinsic))]
-                        .into_iter()
-                        .filter(|(name, _)| wanted.is_empty() || wanted == "none" || wanted == *name)
-                        .map(|(name, tags)| json!({ "name": name, "tags": tags }))
-                        .collect();
-                json!({ "scopes": scopes })
-            }
-        },
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Values of an attribute or intrinsic.
-pub(super) async fn values(
-    engine: &Arc<Engine>,
-    caller: &Caller,
-    version: Version,
-    name: &str,
-    params: &Params,
-) -> Result<Answer, Failed> {
-    let field = field(name);
-    let select = select(params)?;
-    let scope = engine.scope(caller);
-    let found = engine
-        .query(scope, None, move |engine, scope| engine.store().values(scope, &select, &field, VALUES_MAX));
-    let found = found.await.map_err(|end| failed(&end))?;
-    let texts = found.iter().map(|value| match (version, value) {
-        (Version::One, value) => json!(value.to_string()),
-        (Version::Two, value) => {
-            let kind = match value {
-                weir_signal::Value::Int(_) => "int",
-                weir_signal::Value::Double(_) => "float",
-                weir_signal::Value::Bool(_) => "bool",
-                _ if matches!(name, "status" | "kind") => "keyword",
-                _ => "string",
-            };
-            json!({ "type": kind, "value": value.to_string() })
+    #[test]
+    fn tags_are_traceql() {
+        let check = |tags: &str, expect: Option<&str>| {
+            let params = Params::of_query(&format!("tags={}&minDuration=1s", tags.replace(' ', "+")));
+            let query = from_tags(&params).ok();
+            assert_eq!(query.as_deref(), expect, "{tags}");
+            assert!(query.is_none_or(|query| parse(&query).is_ok()), "{tags}");
+        };
+        check("", Some("{ traceDuration >= 1s }"));
+        check("service.name=a", Some("{ .service.name = \"a\" && traceDuration >= 1s }"));
+        check("a=\"b c\" status=error", Some("{ .a = \"b c\" && status = error && traceDuration >= 1s }"));
+        check("code=500", Some("{ (.code = \"500\" || .code = 500) && traceDuration >= 1s }"));
+        check(r#"a="b\"c" name=d"#, Some(r#"{ .a = "b\"c" && name = "d" && traceDuration >= 1s }"#));
+        for wrong in ["a", "a=b c", "=b", "a=\"b"] {
+            check(wrong, None);
         }
-    });
-    Ok(json_answer(200, &json!({ "tagValues": texts.collect::<Vec<_>>() })))
-}
-
-fn select(params: &Params) -> Result<SpanSelect, Failed> {
-    let given = params.get("start").is_some() || params.get("end").is_some();
-    let (from_ns, to_ns) = if given { times(params)? } else { (i64::MIN, i64::MAX) };
-    Ok(SpanSelect { from_ns, to_ns, conditions: Vec::new() })
-}
-
-fn field(name: &str) -> SpanField {
-    match name {
-        "name" => SpanField::Name,
-        "status" => SpanField::Status,
-        "kind" => SpanField::Kind,
-        "service.name" | "rootServiceName" | "resource.service.name" | ".service.name" => SpanField::Service,
-        name => match (name.strip_prefix("span."), name.strip_prefix("resource.")) {
-            (Some(key), _) => SpanField::Span(key.into()),
-            (_, Some(key)) => SpanField::Resource(key.into()),
-            _ => SpanField::Either(name.trim_start_matches('.').into()),
-        },
     }
 }

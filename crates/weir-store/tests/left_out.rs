@@ -95,8 +95,10 @@ fn ask(store: &Store, scope: &Scope) -> Answers {
     let ids = [3_u128, 1003, 2003].map(|id| TraceId(id.to_be_bytes()));
     let traces = ids.iter().filter_map(|&id| store.trace(scope, id, None).unwrap());
     answers.push(("traces", spans(traces.collect())));
-    store.attribute_names(scope, &select).unwrap();
-    let values = store.values(scope, &select, &SpanField::Name, 9).unwrap();
+    let ever = (i64::MIN, i64::MAX);
+    store.attribute_names(scope, ever).unwrap();
+    store.operations(scope, ever, "orders").unwrap();
+    let values = store.values(scope, ever, &SpanField::Name, 9).unwrap();
     answers.push(("names of spans", values.iter().map(|value| (0, value.to_string())).collect()));
     answers
 }

@@ -1,4 +1,4 @@
-//! What Grafana's stock data sources ask, and what they read of the answers.
+//! What Grafana's stock data sources ask, and what they read of the answers; and what Loki's manual shows.
 //!
 //! `datasources.json` holds their requests, as their sources write them: of `pkg/promlib` and
 //! `packages/grafana-prometheus`, and of `pkg/tsdb` and `public/app/plugins/datasource` for Loki, Tempo and Jaeger.
@@ -172,6 +172,11 @@ fn grafanas_data_source_for_prometheus_is_answered() {
 #[test]
 fn grafanas_data_source_for_loki_is_answered() {
     check("Loki:");
+}
+
+#[test]
+fn loki_is_answered_as_its_manual_has_it() {
+    check("Loki's manual:");
 }
 
 #[test]

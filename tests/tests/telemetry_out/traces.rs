@@ -149,8 +149,16 @@ fn tempos_names_and_values() {
                     json!([{ "name": "resource", "tags": ["service.name"] }]),
                 ),
                 ("/tempo/api/v2/search/tags?scope=event", "/scopes/0/tags", json!([])),
-                (&format!("/tempo/api/v2/search/tags?scope=span&q={bank}"), "/scopes/0/tags", json!(["order.id"])),
-                ("/tempo/api/v2/search/tags?scope=intrinsic&limit=2", "/scopes/0/tags", json!(["duration", "event:name"])),
+                (
+                    &format!("/tempo/api/v2/search/tags?scope=span&q={bank}"),
+                    "/scopes/0/tags",
+                    json!(["order.id"]),
+                ),
+                (
+                    "/tempo/api/v2/search/tags?scope=intrinsic&limit=2",
+                    "/scopes/0/tags",
+                    json!(["duration", "event:name"]),
+                ),
                 ("/tempo/api/search/tag/service.name/values", "/tagValues", json!(["bank", "shop"])),
                 ("/tempo/api/search/tag/order.id/values", "/tagValues", json!(["7"])),
                 (
@@ -163,9 +171,21 @@ fn tempos_names_and_values() {
                     "/tagValues",
                     json!([{ "type": "int", "value": "7" }]),
                 ),
-                (&format!("/tempo/api/v2/search/tag/name/values?q={bank}"), "/tagValues/*/value", json!(["pay"])),
-                (&format!("/tempo/api/v2/search/tag/name/values?q={written}"), "/tagValues/*/value", json!(["pay"])),
-                ("/tempo/api/v2/search/tag/name/values?q=%7B", "/tagValues/*/value", json!(["checkout", "pay"])),
+                (
+                    &format!("/tempo/api/v2/search/tag/name/values?q={bank}"),
+                    "/tagValues/*/value",
+                    json!(["pay"]),
+                ),
+                (
+                    &format!("/tempo/api/v2/search/tag/name/values?q={written}"),
+                    "/tagValues/*/value",
+                    json!(["pay"]),
+                ),
+                (
+                    "/tempo/api/v2/search/tag/name/values?q=%7B",
+                    "/tagValues/*/value",
+                    json!(["checkout", "pay"]),
+                ),
                 (
                     "/tempo/api/v2/search/tag/rootServiceName/values",
                     "/tagValues",
@@ -229,7 +249,8 @@ fn tempos_search_and_traces() {
     assert_eq!(part(&store.json("/tempo/api/status/buildinfo"), "/version"), "2.9.0");
     // Protocol Buffers, as Grafana asks: a trace's first field, and within version 2 the trace as the first field.
     let bytes = |version: &str, accept: &str| {
-        let answer = store.get(&format!("/tempo/api/{version}traces/{TRACE}"), &format!("accept: {accept}\r\n"));
+        let answer =
+            store.get(&format!("/tempo/api/{version}traces/{TRACE}"), &format!("accept: {accept}\r\n"));
         assert_eq!(answer.field("content-type"), Some("application/protobuf"));
         answer.body
     };
@@ -254,12 +275,17 @@ fn tempos_metrics() {
     let count = ask("query_range", "{} | count_over_time() by (resource.service.name)", "&step=1h");
     assert_eq!(part(&count, "/series/*/labels/0/value/stringValue"), json!(["bank", "shop"]));
     assert_eq!(part(&count, "/series/0/promLabels"), r#"{resource.service.name="bank"}"#);
-    let sum: f64 = list(&count["series"][0]["samples"]).iter().filter_map(|sample| sample["value"].as_f64()).sum();
+    let sum: f64 =
+        list(&count["series"][0]["samples"]).iter().filter_map(|sample| sample["value"].as_f64()).sum();
     assert_eq!(sum, 1.0, "{count}");
     let time = count["series"][0]["samples"][0]["timestampMs"].as_str().and_then(|text| text.parse().ok());
     assert!(time.is_some_and(|time: i64| time % 3_600_000 == 0), "{count}");
     let exemplar = &count["series"][0]["exemplars"][0];
-    assert_eq!(exemplar["labels"][0], json!({ "key": "trace:id", "value": { "stringValue": TRACE } }), "{count}");
+    assert_eq!(
+        exemplar["labels"][0],
+        json!({ "key": "trace:id", "value": { "stringValue": TRACE } }),
+        "{count}"
+    );
     assert_eq!(exemplar["value"], 1.0);
 
     let longest = ask("query_range", "{} | max_over_time(duration)", "&step=1h&exemplars=1");
@@ -283,7 +309,11 @@ fn tempos_metrics() {
     for (query, key, label, value) in checks {
         let answer = ask("query", query, "");
         let labels = json!([{ "key": key, "value": { "stringValue": label } }]);
-        assert_eq!(answer, json!({ "series": [{ "labels": labels, "value": value }], "metrics": {} }), "{query}");
+        assert_eq!(
+            answer,
+            json!({ "series": [{ "labels": labels, "value": value }], "metrics": {} }),
+            "{query}"
+        );
     }
     let quantile = ask("query", "{} | quantile_over_time(duration, 0.5, 0.9)", "");
     assert_eq!(part(&quantile, "/series/*/labels/0/value/doubleValue"), json!([0.5, 0.9]));

@@ -21,6 +21,8 @@ pub(super) const LIMIT_MAX: usize = 50_000;
 
 /// How far back a request looks that does not say, in nanoseconds.
 const SINCE_NS: i64 = 3_600_000_000_000;
+/// The same for labels and their values.
+const LABELS_SINCE_NS: i64 = 6 * SINCE_NS;
 
 /// A request.
 #[derive(Debug)]
@@ -64,7 +66,11 @@ impl Asked {
 
     /// From when to when: the last hour where nobody says.
     pub(super) fn bounds(&self) -> Result<(i64, i64), ApiError> {
-        let since = self.duration_ns("since")?.unwrap_or(SINCE_NS);
+        self.bounds_since(SINCE_NS)
+    }
+
+    fn bounds_since(&self, otherwise: i64) -> Result<(i64, i64), ApiError> {
+        let since = self.duration_ns("since")?.unwrap_or(otherwise);
         let to = self.time_ns("end")?.unwrap_or(self.now_ns);
         // A range that ends in the future still begins in the past.
         let from = self.time_ns("start")?.unwrap_or_else(|| to.min(self.now_ns).saturating_sub(since));
@@ -133,9 +139,17 @@ impl Asked {
 
     /// The streams of a selector in the range that is asked about; all, where there is no selector.
     pub(super) fn streams(&self, selector: Option<&str>) -> Result<LogSelect, ApiError> {
-        let (from_ns, to_ns) = self.bounds()?;
-        let matchers: Vec<Matcher> = selector.map_or(Ok(Vec::new()), parse_selector)?;
-        // The end is asked about as well.
-        Ok(LogSelect { matchers, from_ns, to_ns: to_ns.saturating_add(1), ..LogSelect::default() })
+        select(selector, self.bounds()?)
     }
+
+    /// The same for those whose labels are wanted: the last six hours where nobody says.
+    pub(super) fn labelled(&self) -> Result<LogSelect, ApiError> {
+        select(self.params.get("query"), self.bounds_since(LABELS_SINCE_NS)?)
+    }
+}
+
+fn select(selector: Option<&str>, (from_ns, to_ns): (i64, i64)) -> Result<LogSelect, ApiError> {
+    let matchers: Vec<Matcher> = selector.map_or(Ok(Vec::new()), parse_selector)?;
+    // The end is asked about as well.
+    Ok(LogSelect { matchers, from_ns, to_ns: to_ns.saturating_add(1), ..LogSelect::default() })
 }

@@ -20,7 +20,7 @@ const FIELDS: usize = 1000;
 
 /// `labels`: the names of the labels of streams.
 pub(super) fn labels(asked: &Asked) -> Result<Plan, ApiError> {
-    let select = asked.streams(asked.params.get("query"))?;
+    let select = asked.labelled()?;
     Plan::work(move |source, scope| {
         let streams = source.streams(scope, &select)?;
         let names: BTreeSet<&str> =
@@ -31,7 +31,7 @@ pub(super) fn labels(asked: &Asked) -> Result<Plan, ApiError> {
 
 /// `label/NAME/values`
 pub(super) fn label_values(asked: &Asked, name: &str) -> Result<Plan, ApiError> {
-    let select = asked.streams(asked.params.get("query"))?;
+    let select = asked.labelled()?;
     let name = decoded(name, false).into_owned();
     Plan::work(move |source, scope| {
         let streams = source.streams(scope, &select)?;

@@ -45,8 +45,8 @@ impl Date {
     pub fn new(year: i64, month: i64, day: i64) -> Option<Self> {
         let in_range =
             year.unsigned_abs() < 1_000_000_000 && (1..=12).contains(&month) && (1..=31).contains(&day);
-        let date = in_range.then(|| Self { year, month: month as u8, day: day as u8 })?;
-        (Self::of_days(date.days()) == date).then_some(date)
+        let date = Self { year, month: month as u8, day: day as u8 };
+        (in_range && Self::of_days(date.days()) == date).then_some(date)
     }
 
     /// Days since 1970.

@@ -218,6 +218,13 @@ fn check_search(store: &Store, spans: &[Span], from: i64, to: i64) {
     assert_eq!(found.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), names);
     let (of_spans, of_resources) = store.attribute_names(&narrow, (from, to)).unwrap();
     assert_eq!((of_spans.len(), of_resources.len()), if seen.is_empty() { (0, 0) } else { (1, 1) });
+    // Of all time the index of each part knows it exactly.
+    for service in ["unknown_service", "nobody"] {
+        let own = spans.iter().filter(|span| span.resource.service() == service);
+        let expect: BTreeSet<_> = own.map(|span| (span.name.clone(), span.kind)).collect();
+        let found = store.operations(&scope(), (i64::MIN, i64::MAX), service).unwrap();
+        assert_eq!(found, Vec::from_iter(expect));
+    }
 }
 
 proptest! {

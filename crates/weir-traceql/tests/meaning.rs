@@ -465,3 +465,56 @@ fn how_a_selection_differs() {
     assert_eq!(about("rootName").len() + about("resource.zone").len() + about("kind").len(), 12);
     assert_eq!(about("duration").len() + about(":id=").len(), 0);
 }
+
+/// `{labels} trace/span@time=value …`, ids by their last digits, times in seconds.
+fn exemplars(query: &str, most: usize) -> Vec<String> {
+    let step = Step { from_ns: 1000 * MS, to_ns: 6000 * MS, step_ns: 5000 * MS };
+    let series = metrics(&parse(query).unwrap(), &traces(), &scope(), &step, most).unwrap();
+    let one = |series: &weir_traceql::Series| {
+        let labels: Vec<String> =
+            series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
+        let end = |id: String| id[id.len() - 2..].to_owned();
+        let spans = series.exemplars.iter().map(|one| {
+            let (trace, span) = (end(one.trace.to_string()), end(one.span.to_string()));
+            format!(" {trace}/{span}@{}={}", one.time_ms as f64 / 1000.0, one.value)
+        });
+        format!("{{{}}}{}", labels.join(","), spans.collect::<String>())
+    };
+    series.iter().map(one).collect()
+}
+
+#[test]
+fn metrics_tell_spans_that_they_are_of() {
+    let check =
+        |query: &str, most: usize, expect: &[&str]| assert_eq!(exemplars(query, most), expect, "{query}");
+    check("{} | rate()", 0, &["{__name__=rate}"]);
+    // Where spans are counted, a span has the value of its series; else its own, the largest of its step.
+    check("{} | count_over_time()", 9, &["{__name__=count_over_time} 01/01@1=7 02/02@5.1=2"]);
+    check("{} | max_over_time(duration)", 9, &["{__name__=max_over_time} 02/01@5=0.4 02/09@5.15=0.05"]);
+    // Of four spans two, which lie evenly in time.
+    check(
+        "{} | max_over_time(duration) by (resource.service.name)",
+        2,
+        &[
+            "{resource.service.name=batch} 02/01@5=0.4",
+            "{resource.service.name=cart}",
+            "{resource.service.name=gateway} 01/01@1=0.1",
+        ],
+    );
+    check(
+        "{} | quantile_over_time(duration, 0.5, 0.9)",
+        9,
+        &["{p=0.5}", "{p=0.9} 02/01@5=0.4 02/09@5.15=0.05"],
+    );
+    check(
+        "{ resource.service.name = \"batch\" } | histogram_over_time(duration)",
+        9,
+        &["{__bucket=0.067108864} 02/09@5.15=0.05", "{__bucket=0.536870912} 02/01@5=0.4"],
+    );
+    // What is filtered away has no spans either.
+    check(
+        "({} | max_over_time(duration) by (resource.service.name)) > 0.1",
+        9,
+        &["{resource.service.name=batch} 02/01@5=0.4"],
+    );
+}

@@ -5,7 +5,8 @@
 //! `reads` names by JSON pointers (RFC 6901) what is read of an answer, and what has to stand there: a value, or `*` for
 //! a text that is not empty, `number`, `string`, `list`, `object`, or nothing at all.
 
-use std::io::Read;
+use std::fmt::Write as _;
+use std::io::Read as _;
 
 use serde_json::Value;
 use weir_tests::payload::{now_ms, now_ns, remote_write, snappy};
@@ -85,7 +86,7 @@ pub(crate) fn ask(store: &Store, request: &Value) -> Message {
     }
     let mut headers = "user-agent: Grafana/13.0.0\r\naccept-encoding: gzip\r\n".to_owned();
     for (name, value) in request["headers"].as_object().into_iter().flatten() {
-        headers += &format!("{name}: {}\r\n", value.as_str().expect("a text"));
+        let _ = write!(headers, "{name}: {}\r\n", value.as_str().expect("a text"));
     }
     if word("method") == "GET" {
         return store.get(&path, &headers);

@@ -39,6 +39,8 @@ pub(crate) struct Found {
     log_bytes: u64,
     tombstones: u64,
     snapshots: usize,
+    /// Folders of damaged parts that are kept as they were.
+    aside: Vec<String>,
     space: Option<Space>,
 }
 
@@ -70,6 +72,7 @@ impl Command for Stats {
             log_bytes: log_bytes(&*disk),
             tombstones: stats.tombstones,
             snapshots: store.snapshots().len(),
+            aside: stats.damage.aside,
             space: stats.space,
             path,
         })
@@ -151,6 +154,9 @@ fn text(found: &Found, paint: Paint) -> String {
     if found.snapshots > 0 {
         fact("snapshots", found.snapshots.to_string());
     }
+    if !found.aside.is_empty() {
+        fact("kept aside", format!("{}, damaged when they were merged", count(found.aside.len(), "part")));
+    }
     if let Some(space) = found.space {
         fact("disk", format!("{} of {} are free", say_bytes(space.free_bytes), say_bytes(space.total_bytes)));
     }
@@ -165,6 +171,9 @@ fn text(found: &Found, paint: Paint) -> String {
     );
     for damage in damages {
         let _ = writeln!(text, "  {}", paint.red(&terminal::visible(&damage)));
+    }
+    for folder in &found.aside {
+        let _ = writeln!(text, "  {}", terminal::visible(folder));
     }
     if !whole {
         text += "`weir store verify` reads everything and says what is lost\n";
@@ -232,7 +241,7 @@ fn json(found: &Found) -> String {
     let value = json!({
         "folder": found.path, "parts": rows, "tombstones": found.tombstones, "snapshots": found.snapshots,
         "log": { "bytes": found.log_bytes, "records": found.recovery.records, "torn_bytes": found.recovery.torn_bytes },
-        "damages": damages(&found.recovery), "disk": space,
+        "damages": damages(&found.recovery), "kept_aside": found.aside, "disk": space,
     });
     format!("{value:#}\n")
 }
@@ -276,6 +285,7 @@ mod tests {
             log_bytes: 1_500,
             tombstones: 0,
             snapshots: 0,
+            aside: Vec::new(),
             space: None,
         };
         assert_eq!(
@@ -308,6 +318,7 @@ mod tests {
             log_bytes: 0,
             tombstones: 1,
             snapshots: 2,
+            aside: vec!["aside/@default/logs/01".into()],
             space: Some(Space { free_bytes: 1_000_000_000, total_bytes: 2_000_000_000 }),
         };
         assert_eq!(
@@ -316,13 +327,15 @@ mod tests {
              \n\
              nothing is in parts yet\n\
              \n\
-             log        0 B, 0 records not in parts yet\n\
-             deletions  1 not merged yet\n\
-             snapshots  2\n\
-             disk       1.00 GB of 2.00 GB are free\n\
-             damages    2 damages\n  \
+             log         0 B, 0 records not in parts yet\n\
+             deletions   1 not merged yet\n\
+             snapshots   2\n\
+             kept aside  1 part, damaged when they were merged\n\
+             disk        1.00 GB of 2.00 GB are free\n\
+             damages     2 damages\n  \
                wal/1 is damaged at byte 17: 5 bytes of acknowledged records\n  \
-               2 rows of the log belong to series that a damaged record named\n\
+               2 rows of the log belong to series that a damaged record named\n  \
+               aside/@default/logs/01\n\
              `weir store verify` reads everything and says what is lost\n"
         );
     }

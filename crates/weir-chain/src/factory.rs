@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use weir_model::{Chain, SecretRef};
+use weir_model::{Chain, ChainKind, SecretRef};
 
+use crate::mock::{MockChain, MockChainSettings};
 use crate::node::Node;
 
 /// Reads a secret when it is needed. This crate opens no file and no variable itself.
@@ -37,6 +38,15 @@ pub enum FactoryError {
 /// # Errors
 /// Where a secret or a certificate is missing or not in order.
 pub fn nodes(chain: &Chain, secrets: Secrets<'_>) -> Result<Vec<Arc<dyn Node>>, FactoryError> {
-    let _ = (chain, secrets);
-    Ok(Vec::new())
+    match chain.kind {
+        ChainKind::Mock => {
+            let (finality, repeats) = (chain.finality, chain.repeats);
+            let settings = MockChainSettings::of(&chain.mock, finality, repeats, chain.timeouts.request);
+            Ok(MockChain::new(settings).nodes())
+        }
+        ChainKind::Tendermint | ChainKind::Evm | ChainKind::Quorum => {
+            let _ = secrets;
+            Ok(Vec::new())
+        }
+    }
 }

@@ -11,11 +11,12 @@ pub mod factory;
 mod heads;
 pub mod health;
 pub mod journal;
+pub mod mock;
 mod node;
 pub mod submission;
 pub mod words;
 
-pub use client::{Client, ClientOpenError, ClientSettings};
+pub use client::{Client, ClientOpenError, ClientSettings, Watch};
 pub use consensus::{ClientClosed, ConsensusClient, QueryError, Submission, SubmitError};
 pub use heads::{HeadSender, Heads};
 pub use node::{Asked, BoxFuture, Node};

@@ -13,6 +13,7 @@ mod follow;
 mod log;
 mod look;
 mod monitor;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::submission::{Resend, SubmissionId, Submit};
 use crate::words::{Block, BlockAt};
 use driver::{Command, Driver};
 use monitor::Monitor;
+pub use watch::Watch;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]

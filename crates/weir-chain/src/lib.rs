@@ -7,6 +7,7 @@
 
 mod client;
 mod consensus;
+pub mod evm;
 pub mod factory;
 mod heads;
 pub mod health;

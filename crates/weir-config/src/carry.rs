@@ -160,6 +160,7 @@ fn same_service(a: &Service, b: &Service) -> bool {
     let Service {
         id,
         origin: _,
+        chain,
         endpoints,
         balancer,
         pool,
@@ -172,6 +173,7 @@ fn same_service(a: &Service, b: &Service) -> bool {
         rate_limits,
     } = a;
     *id == b.id
+        && *chain == b.chain
         && *endpoints == b.endpoints
         && *balancer == b.balancer
         && *pool == b.pool

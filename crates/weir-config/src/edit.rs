@@ -8,7 +8,7 @@ use weir_model::{Breaker, Id, Kind, Listener, Model, Rank, Route, Service, Servi
 
 use crate::form::{Form, obj, via};
 use crate::forms::{LISTENER_NAME, ROUTE_NAME, SERVICE_NAME, Text};
-use crate::objects::RouteText;
+use crate::objects::{RouteText, on_chain};
 use crate::problem::{Problem, Span, finish};
 use crate::reader::{Known, Reader};
 use crate::tree::{self, Entry, Node, Value};
@@ -45,7 +45,8 @@ pub fn put_service(model: &Model, name: &str, source: &Source) -> Edited {
     let id = ServiceId::new(name).map_err(|e| vec![Diagnostic::whole(e.to_string())])?;
     let origin = weir_model::Origin { source: source.name.into(), line: 1 };
     let mut next = model.clone();
-    next.services.insert(id.clone(), Arc::new(Service { id, origin, ..service }));
+    let service = on_chain(Service { id: id.clone(), origin, ..service }, &next.chains);
+    next.services.insert(id, Arc::new(service));
     Ok(next)
 }
 

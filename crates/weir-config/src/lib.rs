@@ -34,8 +34,9 @@ mod tree;
 mod units;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use weir_model::Model;
+use weir_model::{Model, Service};
 
 pub use carry::keep_unchanged;
 pub use changes::changes;
@@ -47,7 +48,7 @@ pub use render::{Style, render};
 pub use schema::{reference, schema};
 
 use form::{Form, obj};
-use objects::{Document, collect_names};
+use objects::{Document, collect_names, on_chain};
 use reader::{Known, Reader};
 
 /// A text with its name.
@@ -83,16 +84,24 @@ pub fn load(source: &Source) -> Loaded {
     collect_names(&root, &mut reader);
     reader.admin = <weir_model::Admin as form::Object>::blank().address;
     let document: Option<Document> = obj().read(&root, &mut reader);
-    let model = document.filter(|_| !reader.any_error()).map(|document| Model {
-        admin: document.admin,
-        workers: document.workers,
-        access_log: document.access_log,
-        store: document.store,
-        order: document.order,
-        listeners: document.listeners.into_iter().map(|l| (l.id.clone(), l)).collect(),
-        routes: document.routes.into_iter().map(|route| (route.id.clone(), route)).collect(),
-        chains: document.chains.into_iter().map(|c| (c.id.clone(), c)).collect(),
-        services: document.services.into_iter().map(|s| (s.id.clone(), s)).collect(),
+    let model = document.filter(|_| !reader.any_error()).map(|document| {
+        let chains = document.chains.into_iter().map(|c| (c.id.clone(), c)).collect();
+        let services = document.services.into_iter().map(|s| match s.chain {
+            Some(_) => Arc::new(on_chain(Service::clone(&s), &chains)),
+            None => s,
+        });
+        let services = services.map(|s| (s.id.clone(), s)).collect();
+        Model {
+            admin: document.admin,
+            workers: document.workers,
+            access_log: document.access_log,
+            store: document.store,
+            order: document.order,
+            listeners: document.listeners.into_iter().map(|l| (l.id.clone(), l)).collect(),
+            routes: document.routes.into_iter().map(|route| (route.id.clone(), route)).collect(),
+            chains,
+            services,
+        }
     });
     Loaded { model, diagnostics: problem::finish(source.text, reader.problems) }
 }

@@ -25,6 +25,7 @@ pub(crate) enum Step<'n> {
 pub(crate) struct Known<'n> {
     services: HashSet<&'n str, FixedState>,
     listeners: HashSet<&'n str, FixedState>,
+    chains: HashSet<&'n str, FixedState>,
     /// The model that a single object is to become part of.
     model: Option<&'n Model>,
 }
@@ -42,11 +43,16 @@ impl<'n> Known<'n> {
         self.listeners.insert(name);
     }
 
+    pub(crate) fn add_chain(&mut self, name: &'n str) {
+        self.chains.insert(name);
+    }
+
     fn has<K: Kind>(&self, name: &str) -> bool {
         match K::WORD {
             "service" => {
                 self.services.contains(name) || self.model.is_some_and(|m| m.services.contains_key(name))
             }
+            "chain" => self.chains.contains(name) || self.model.is_some_and(|m| m.chains.contains_key(name)),
             _ => self.listeners.contains(name) || self.model.is_some_and(|m| m.listeners.contains_key(name)),
         }
     }
@@ -57,6 +63,10 @@ impl<'n> Known<'n> {
             "service" => {
                 let held = model.flat_map(|m| m.services.iter().map(|(id, _)| id.as_str()));
                 self.services.iter().copied().chain(held).collect()
+            }
+            "chain" => {
+                let held = model.flat_map(|m| m.chains.iter().map(|(id, _)| id.as_str()));
+                self.chains.iter().copied().chain(held).collect()
             }
             _ => {
                 let held = model.flat_map(|m| m.listeners.iter().map(|(id, _)| id.as_str()));

@@ -202,7 +202,7 @@ fn routes() {
 
 #[test]
 fn services() {
-    service("balancer: round_robin", "`endpoints` is missing");
+    service("balancer: round_robin", "a service needs `endpoints`, or a `chain`");
     service("endpoints: [\"http://a:80/\"]", "is a URL, not an endpoint | write a:80");
     service("endpoints: [\"a\"]", "`a` is no endpoint");
     service("endpoints: [{ address: \"a:1\", weight: 0 }]", "all endpoints have weight 0");

@@ -10,6 +10,7 @@ use weir_model::{AccessLogFormat, Endpoint, EndpointAddress, Listener, Model, Ro
 use weir_route::RouteTable;
 use weir_traffic::{BreakerLive, Gate, Limiter, Picker};
 
+use crate::chain::{ChainLive, Chains, NodeEnd};
 use crate::filters::Filter;
 use crate::live::{
     ActionLive, EndpointLive, EndpointTls, Hot, ListenerLive, RouteLive, RouteMetrics, ServiceLive,
@@ -52,6 +53,15 @@ pub(crate) struct Assembler {
     endpoint_slots: Slots<u64>,
     endpoints_made: u64,
     pub(crate) echo: Option<SocketAddr>,
+    chains: Chains,
+}
+
+/// An address of a service.
+struct Wanted {
+    address: SocketAddr,
+    name: Arc<str>,
+    weight: u32,
+    node: Option<NodeEnd>,
 }
 
 /// Dense numbers for names; a number that is free is used again.
@@ -148,9 +158,10 @@ impl Families {
 }
 
 impl Assembler {
-    pub(crate) fn new(registry: &Registry) -> Self {
+    pub(crate) fn new(registry: &Registry, workers: usize) -> Self {
         Self {
             families: Families::new(registry),
+            chains: Chains::new(registry, workers),
             slots: Slots::default(),
             endpoint_slots: Slots::default(),
             endpoints_made: 0,
@@ -189,6 +200,8 @@ impl Assembler {
                 }
             }
         }
+        let used = model.services.values().filter_map(|service| service.chain.clone());
+        self.chains.update(&model.chains, used);
         let services = self.services(&model, previous, addresses, &client_tls);
         let routes = self.routes(&model, previous);
         let version = previous.map_or(1, |p| p.version + 1);
@@ -260,16 +273,19 @@ impl Assembler {
             let slot = self.slots.of(service.id.clone());
             let old = services.get(slot).and_then(Option::as_ref).cloned();
             let wanted = self.addresses_of(service, addresses);
+            let chain = service.chain.as_ref().and_then(|id| self.chains.get(id)).cloned();
             let unchanged = old.as_ref().is_some_and(|old| {
                 Arc::ptr_eq(&old.model, service)
+                    && same(old.chain.as_ref(), chain.as_ref())
                     && !client_tls.contains_key(&service.id)
                     && old.endpoints.len() == wanted.len()
-                    && old.endpoints.iter().zip(&wanted).all(|(have, want)| have.address == want.0)
+                    && old.endpoints.iter().zip(&wanted).all(|(have, want)| have.address == want.address)
             });
             if unchanged {
                 continue;
             }
-            let live = self.service(service, slot, old.as_deref(), &wanted, client_tls.get(&service.id));
+            let live =
+                self.service(service, slot, old.as_deref(), &wanted, client_tls.get(&service.id), chain);
             if services.len() <= slot {
                 services.resize(slot + 1, None);
             }
@@ -279,18 +295,25 @@ impl Assembler {
     }
 
     /// Every address of a service, with its name and weight.
-    fn addresses_of(&self, service: &Service, addresses: &Addresses) -> Vec<(SocketAddr, Arc<str>, u32)> {
+    fn addresses_of(&self, service: &Service, addresses: &Addresses) -> Vec<Wanted> {
         let mut all = Vec::with_capacity(service.endpoints.len());
+        let chain = service.chain.as_ref().and_then(|id| self.chains.get(id));
+        // As the configuration made the service's endpoints of them.
+        let mut nodes = chain.into_iter().flat_map(|chain| chain.model.endpoints.iter().enumerate());
+        let mut nodes = nodes.by_ref().filter(|(_, node)| !node.url.websocket);
         for endpoint in &service.endpoints {
+            let node = nodes.next().map(|(node, end)| NodeEnd { node, target: end.url.target.clone() });
+            let weight = endpoint.weight;
+            let wanted = |address, name| Wanted { address, name, weight, node: node.clone() };
             let name: Arc<str> = endpoint.address.to_string().into();
             match &endpoint.address {
-                EndpointAddress::Socket(address) => all.push((*address, name, endpoint.weight)),
+                EndpointAddress::Socket(address) => all.push(wanted(*address, name)),
                 EndpointAddress::Echo => {
-                    all.extend(self.echo.map(|address| (address, name, endpoint.weight)));
+                    all.extend(self.echo.map(|address| wanted(address, name)));
                 }
                 EndpointAddress::Name { host, port } => {
                     for address in addresses.get(&(host.clone(), *port)).into_iter().flatten() {
-                        all.push((*address, name.clone(), endpoint.weight));
+                        all.push(wanted(*address, name.clone()));
                     }
                 }
             }
@@ -303,8 +326,9 @@ impl Assembler {
         service: &Arc<Service>,
         slot: usize,
         old: Option<&ServiceLive>,
-        wanted: &[(SocketAddr, Arc<str>, u32)],
+        wanted: &[Wanted],
         fresh_tls: Option<&Arc<weir_http::tls::ClientTlsConfig>>,
+        chain: Option<Arc<ChainLive>>,
     ) -> ServiceLive {
         let tls_kept = fresh_tls.is_none();
         let config = service.tls.as_ref().and_then(|_| {
@@ -319,8 +343,9 @@ impl Assembler {
         let mut left: Vec<Arc<EndpointLive>> = old.map(|old| old.endpoints.clone()).unwrap_or_default();
         let endpoints: Vec<Arc<EndpointLive>> = wanted
             .iter()
-            .map(|(address, name, _)| {
-                let same = |e: &Arc<EndpointLive>| e.address == *address && e.name == *name;
+            .map(|Wanted { address, name, node, .. }| {
+                let same =
+                    |e: &Arc<EndpointLive>| e.address == *address && e.name == *name && e.node == *node;
                 let earlier = left.iter().position(same).map(|at| left.swap_remove(at));
                 if let Some(earlier) = &earlier
                     && tls_kept
@@ -345,7 +370,16 @@ impl Assembler {
                 if let Some(earlier) = &earlier {
                     self.retire(earlier);
                 }
-                Arc::new(EndpointLive::new(*address, name.clone(), slot, made, service, tls, breaker))
+                Arc::new(EndpointLive::new(
+                    *address,
+                    name.clone(),
+                    node.clone(),
+                    slot,
+                    made,
+                    service,
+                    tls,
+                    breaker,
+                ))
             })
             .collect();
         for endpoint in &left {
@@ -353,9 +387,9 @@ impl Assembler {
         }
         let weighted: Vec<Endpoint> = wanted
             .iter()
-            .map(|(address, _, weight)| Endpoint {
-                address: EndpointAddress::Socket(*address),
-                weight: *weight,
+            .map(|wanted| Endpoint {
+                address: EndpointAddress::Socket(wanted.address),
+                weight: wanted.weight,
             })
             .collect();
         let gate = old.map_or_else(|| Arc::new(Gate::new(None)), |old| old.gate.clone());
@@ -365,7 +399,8 @@ impl Assembler {
             slot,
             picker: Picker::new(&service.balancer, &weighted),
             endpoints,
-            counts_load: service.balancer == weir_model::Balancer::LeastRequests,
+            counts_load: service.balancer == weir_model::Balancer::LeastRequests || chain.is_some(),
+            chain,
             breaker: service.breaker.as_ref().map(|settings| {
                 old.and_then(|old| old.breaker.clone())
                     .filter(|breaker| breaker.is_for(settings))
@@ -392,6 +427,14 @@ impl Assembler {
     fn retire(&mut self, endpoint: &EndpointLive) {
         endpoint.retire();
         self.endpoint_slots.release(&endpoint.made);
+    }
+}
+
+fn same(a: Option<&Arc<ChainLive>>, b: Option<&Arc<ChainLive>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
     }
 }
 

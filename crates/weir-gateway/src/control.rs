@@ -97,7 +97,7 @@ impl Gateway {
         trail: Option<Trail>,
     ) -> Result<Self, GatewayError> {
         let workers = workers.max(1);
-        let mut assembler = Assembler::new(&registry);
+        let mut assembler = Assembler::new(&registry, workers);
         if resolve::wants_echo(&model) {
             assembler.echo = Some(echo::start()?);
         }

@@ -14,6 +14,7 @@
 
 pub mod admin;
 mod assemble;
+mod chain;
 mod connection;
 mod control;
 mod echo;
@@ -21,6 +22,7 @@ mod exchange;
 mod filters;
 mod flow;
 mod gauges;
+mod kept;
 mod live;
 mod pool;
 mod report;

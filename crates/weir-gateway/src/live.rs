@@ -14,6 +14,7 @@ use weir_http::tls::{ClientTlsConfig, ServerTlsConfig};
 use weir_model::{Action, BreakerFailures, HostRewrite, Listener, Mono, Route, Service};
 use weir_traffic::{BreakerLive, Gate, Limiter, Picker, RetryBudget, WeightedChoice};
 
+use crate::chain::{ChainLive, NodeEnd};
 use crate::filters::Filter;
 use crate::pool::Shelved;
 
@@ -117,6 +118,8 @@ pub(crate) struct ServiceLive {
     pub(crate) slot: usize,
     pub(crate) endpoints: Vec<Arc<EndpointLive>>,
     pub(crate) picker: Picker,
+    /// The chain that it stands on.
+    pub(crate) chain: Option<Arc<ChainLive>>,
     /// Whether the balancer or a cap needs to know what is in flight.
     pub(crate) counts_load: bool,
     pub(crate) breaker: Option<Arc<BreakerLive>>,
@@ -158,6 +161,8 @@ pub(crate) struct EndpointLive {
     pub(crate) address: SocketAddr,
     /// As it was configured (`name:port` for a name), for `Host`, SNI and the log.
     pub(crate) name: Arc<str>,
+    /// The node that it is, where its service stands on a chain.
+    pub(crate) node: Option<NodeEnd>,
     /// Its place in each worker's table of pools.
     pub(crate) slot: usize,
     /// Tells it from every other endpoint that there ever was.
@@ -187,6 +192,7 @@ impl EndpointLive {
     pub(crate) fn new(
         address: SocketAddr,
         name: Arc<str>,
+        node: Option<NodeEnd>,
         slot: usize,
         made: u64,
         service: &Service,
@@ -196,6 +202,7 @@ impl EndpointLive {
         Self {
             address,
             name,
+            node,
             slot,
             made,
             tls,

@@ -44,6 +44,15 @@ fn read(secret: &SecretRef) -> Result<Pem, SecretError> {
     Ok(Pem { bytes, origin: what })
 }
 
+/// A secret's bytes, for whoever says himself what it is for.
+pub(crate) fn bytes(secret: &SecretRef) -> std::io::Result<Vec<u8>> {
+    match read(secret) {
+        Ok(pem) => Ok(pem.bytes),
+        Err(SecretError::Read { source, .. }) => Err(source),
+        Err(error) => Err(std::io::Error::other(error.to_string())),
+    }
+}
+
 /// A listener's TLS. `sessions` are those of the configuration it replaces.
 pub(crate) fn server(
     model: &ServerTls,

@@ -22,9 +22,10 @@ use weir_emit::access::AccessBuffer;
 use weir_emit::metrics;
 use weir_emit::trail::{Sampler, TrailBuffer};
 use weir_http::{mono_now, wall_now};
-use weir_model::{Mono, Wall};
+use weir_model::{ChainId, Mono, Wall};
 use weir_traffic::{Cursor, Rng};
 
+use crate::chain::{ChainLive, MethodMetrics};
 use crate::connection;
 use crate::exchange::Exchange;
 use crate::live::ListenerLive;
@@ -74,6 +75,7 @@ pub(crate) struct Worker {
     cursors: RefCell<Vec<Cursor>>,
     #[expect(clippy::vec_box, reason = "it moves in and out of connections: a pointer, not two kilobytes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
+    methods: RefCell<HashMap<ChainId, HashMap<Box<str>, MethodMetrics>>>,
     connections: RefCell<Connections>,
     draining: Cell<bool>,
     wall: WallClock,
@@ -94,10 +96,26 @@ struct Connections {
     open: usize,
 }
 
+/// Methods of one chain whose series a worker has at hand; whoever comes later counts as `_other`.
+const METHODS_MAX: usize = 512;
+
 impl Worker {
     /// Whether access records are written at all.
     pub(crate) fn logs_requests(&self) -> bool {
         self.published.borrow().logs_requests
+    }
+
+    /// The series of a chain's method.
+    pub(crate) fn method_metrics(&self, chain: &ChainLive, method: &str, effect: &str) -> MethodMetrics {
+        let mut methods = self.methods.borrow_mut();
+        let of_chain = methods.entry(chain.model.id.clone()).or_default();
+        if let Some(metrics) = of_chain.get(method) {
+            return metrics.clone();
+        }
+        let method = if of_chain.len() < METHODS_MAX { method } else { "_other" };
+        let metrics = chain.method_metrics(method, effect);
+        of_chain.insert(method.into(), metrics.clone());
+        metrics
     }
 
     /// Whether the span of the next request is kept.
@@ -214,6 +232,7 @@ pub(crate) fn run(
         published: RefCell::new(Rc::new(snapshot)),
         cursors: RefCell::default(),
         exchanges: RefCell::default(),
+        methods: RefCell::default(),
         connections: RefCell::default(),
         draining: Cell::new(false),
         wall: WallClock { mono: Cell::new(mono_now()), wall: Cell::new(wall_now()) },

@@ -31,5 +31,6 @@ pub use parse::{
 };
 pub use path::{PathError, PathForm, normalise, normalise_into};
 pub use write::{
-    HOP_BY_HOP, strip_hop_by_hop, usual_reason, write_decimal, write_request, write_response, write_status,
+    HOP_BY_HOP, strip_hop_by_hop, usual_reason, write_decimal, write_request, write_request_to,
+    write_response, write_status,
 };

@@ -67,6 +67,19 @@ pub fn write_request(head: &RequestHead, out: &mut Vec<u8>) {
         out.push(b'?');
         out.extend_from_slice(query);
     }
+    write_behind_target(head, out);
+}
+
+/// The same with another target, of which no byte may be white space or a control character.
+pub fn write_request_to(head: &RequestHead, target: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(target.iter().all(u8::is_ascii_graphic));
+    out.extend_from_slice(head.method_name());
+    out.push(b' ');
+    out.extend_from_slice(target);
+    write_behind_target(head, out);
+}
+
+fn write_behind_target(head: &RequestHead, out: &mut Vec<u8>) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
     head.fields.write(out);
     if head.framing == Framing::Chunked {

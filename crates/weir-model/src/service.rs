@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Breaker, Origin, RateLimit, SecretRef, ServiceId, TlsVersion};
+use crate::{Breaker, ChainId, Origin, RateLimit, SecretRef, ServiceId, TlsVersion};
 
 /// A set of endpoints that answer the same requests, and how they are used.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,9 @@ pub struct Service {
     pub id: ServiceId,
     /// Where it was written.
     pub origin: Origin,
+    /// The chain whose nodes answer: they are the endpoints, in its order, and its TLS is the service's. Requests are then
+    /// understood as calls of what the chain speaks.
+    pub chain: Option<ChainId>,
     /// Who answers. May be empty (every request is then refused with its reason).
     pub endpoints: Vec<Endpoint>,
     /// How one is picked.

@@ -97,6 +97,7 @@ pub(crate) fn collect_names<'n>(root: &'n Node<'n>, r: &mut Reader<'n>) {
     let Value::Map(entries) = &root.value else { return };
     for Entry { key, node, .. } in entries {
         match (&**key, &node.value) {
+            ("chains", Value::Map(chains)) => chains.iter().for_each(|c| r.known.add_chain(&c.key)),
             ("services", Value::Map(services)) => services.iter().for_each(|s| r.known.add_service(&s.key)),
             ("listeners", Value::List(items)) => {
                 items.iter().filter_map(name_of).for_each(|(name, _)| r.known.add_listener(name));

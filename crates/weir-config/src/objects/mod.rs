@@ -18,3 +18,4 @@ mod telemetry;
 pub(crate) use chain::ChainText;
 pub(crate) use document::{Document, collect_names};
 pub(crate) use route::RouteText;
+pub(crate) use service::on_chain;

@@ -1,18 +1,20 @@
 //! Services.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    Balancer, ClientTls, Endpoint, EndpointAddress, HashKey, Origin, Pool, SecretRef, Service, ServiceId,
-    ServiceLimits, ServiceTimeouts, TlsVersion, UpstreamProtocol, VerifyServer,
+    Balancer, Chain, ChainId, ClientTls, CowMap, Endpoint, EndpointAddress, HashKey, Origin, Pool, SecretRef,
+    Service, ServiceId, ServiceLimits, ServiceTimeouts, TlsVersion, UpstreamProtocol, VerifyServer,
 };
 
 use super::limit::LimitText;
 use super::secret::{SECRET, TLS_VERSION};
 use crate::form::{At, Fields, Form, Object, Raw, obj, via};
 use crate::forms::{
-    Case, Choice, ENDPOINT, HEADER_NAME, Int, Items, SERVER_NAME, TOKEN, Time, Union, list, optional, or_none,
+    Case, Choice, ENDPOINT, HEADER_NAME, Int, Items, SERVER_NAME, TOKEN, Time, Union, list, optional,
+    or_none, reference,
 };
 use crate::out::Out;
 use crate::reader::Reader;
@@ -31,6 +33,7 @@ impl Object for Service {
         Self {
             id: ServiceId::new("unnamed").expect("a valid name"),
             origin: Origin::whole(""),
+            chain: None,
             endpoints: Vec::new(),
             balancer: Balancer::RoundRobin,
             pool: Pool::blank(),
@@ -45,12 +48,18 @@ impl Object for Service {
     }
 
     fn fields(&mut self, f: &mut Fields<'_, '_>) {
-        f.required(
-            "endpoints",
-            "Who answers. May be empty: every request is then refused.",
-            list(obj(), Items::Any),
-            &mut self.endpoints,
-        );
+        if self.chain.is_some() {
+            // They are the chain's, and written there.
+            self.endpoints.clear();
+            self.tls = None;
+        }
+        let doc =
+            "Who answers. May be empty: every request is then refused. Needed where there is no `chain`.";
+        f.key("endpoints", doc, list(obj(), Items::Any), &mut self.endpoints);
+        let doc = "A chain whose nodes answer, in place of `endpoints` and `tls`. Calls are then balanced over healthy nodes by \
+                   height and latency, reads are repeated where a node fails, writes are sent once, and answers about final \
+                   blocks are kept.";
+        f.key("chain", doc, optional(reference()), &mut self.chain);
         f.key(
             "balancer",
             "How an endpoint is picked. `least_requests`: the less busy of two picked at random.",
@@ -80,6 +89,21 @@ impl Object for Service {
     }
 
     fn check<'n>(&self, at: At<'n>, r: &mut Reader<'n>) {
+        match (&self.chain, at.node("endpoints")) {
+            (None, None) => {
+                at.error("endpoints", r, "a service needs `endpoints`, or a `chain`").help =
+                    Some("list who answers: endpoints: [\"127.0.0.1:8080\"]".into());
+            }
+            (Some(_), _) if !self.endpoints.is_empty() || self.tls.is_some() => {
+                at.error(
+                    "chain",
+                    r,
+                    "the nodes of a chain, and TLS towards them, are written at the chain",
+                )
+                .help = Some("leave `endpoints` and `tls` out here".into());
+            }
+            _ => {}
+        }
         if !self.endpoints.is_empty() && self.endpoints.iter().all(|e| e.weight == 0) {
             at.error("endpoints", r, "all endpoints have weight 0, so none would ever be picked").help =
                 Some("give at least one a weight above 0".into());
@@ -98,6 +122,15 @@ impl Object for Service {
             .help = Some("move `fallback` to `breaker`".into());
         }
     }
+}
+
+/// A service with the nodes of its chain as endpoints. Those that are reached only by WebSocket answer no requests.
+pub(crate) fn on_chain(service: Service, chains: &CowMap<ChainId, Arc<Chain>>) -> Service {
+    let Some(chain) = service.chain.as_ref().and_then(|id| chains.get(id.as_str())) else { return service };
+    let nodes = chain.endpoints.iter().filter(|node| !node.url.websocket);
+    let tls = nodes.clone().any(|node| node.url.tls).then(|| chain.tls.clone());
+    let endpoints = nodes.map(|node| Endpoint { address: node.url.address.clone(), weight: 1 }).collect();
+    Service { endpoints, tls, ..service }
 }
 
 impl Object for Endpoint {

@@ -26,6 +26,10 @@ pub(super) fn pick(
     tried: Tried,
     now: Mono,
 ) -> Result<usize, Failure> {
+    if let Some(chain) = &service.chain {
+        let picked = super::rpc::pick(worker, exchange, service, chain, tried, now);
+        return picked.ok_or(Failure::new(FailureKind::NoEndpoint, Phase::Connect));
+    }
     let hash = match &service.model.balancer {
         Balancer::ConsistentHash(key) => hash_of(exchange, key),
         Balancer::RoundRobin | Balancer::LeastRequests => None,

@@ -30,7 +30,7 @@ use weir_model::{Failure, Mono};
 
 pub(crate) use answer::Reply;
 pub(crate) use copy::send_copy;
-pub(crate) use rpc::Calls;
+pub(crate) use rpc::{Calls, Meaning};
 pub(crate) use tunnel::Tunnel;
 
 use crate::connection::Client;
@@ -82,6 +82,8 @@ pub(crate) struct Exchange {
     pub(crate) seen: Seen,
     /// What is known of the JSON-RPC calls that the request makes.
     pub(crate) calls: Calls,
+    /// What they mean to the chain behind the service, where there is one.
+    pub(crate) meaning: Meaning,
 }
 
 /// Names of this request in logs and traces.
@@ -156,6 +158,7 @@ impl Exchange {
         self.times = Times { deadline: Mono::NEVER, ..Times::default() };
         self.seen = Seen::default();
         self.calls = Calls::default();
+        self.meaning = Meaning::default();
     }
 
     pub(crate) fn has_body(&self) -> bool {
@@ -307,6 +310,18 @@ async fn serve<'p>(
     if let Some(mirror) = mirror {
         copy_request(worker, exchange, mirror);
     }
+    let chain = service.service.chain.clone();
+    if let Some(chain) = &chain
+        && let Some(reply) = rpc::understand(worker, client, exchange, listener, route, chain).await?
+    {
+        return Ok(Outcome::Reply(reply));
+    }
     let answered = send::send(worker, client, exchange, listener, route, service).await?;
+    if let Some(chain) = &chain {
+        return match rpc::keep(worker, client, exchange, chain, answered).await? {
+            Ok(reply) => Ok(Outcome::Reply(reply)),
+            Err(answered) => Ok(Outcome::Answered(answered)),
+        };
+    }
     Ok(Outcome::Answered(answered))
 }

@@ -40,6 +40,9 @@ pub(super) fn finish(
             metrics.observe(&service.metrics.duration, answered.since(times.started).as_nanos() as u64);
         }
     }
+    if let Some(duration) = &exchange.meaning.duration {
+        metrics.observe(duration, total_ns);
+    }
     if let Some(failure) = &seen.failure {
         metrics.add(&worker.shared.failures, Column::failure(failure), 1);
     }

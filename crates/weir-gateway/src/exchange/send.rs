@@ -10,6 +10,7 @@ use weir_traffic::{Attempt, Cause, Outcome, Pass, Replay, RetryBudget, backoff, 
 
 use super::admit::{Admitted, InFlight};
 use super::connect::{self, Tried};
+use super::rpc::READ_RETRY;
 use super::wait::{await_answer, downstream, while_client_waits};
 use super::{Exchange, Refusal, Why, stage};
 use crate::connection::Client;
@@ -74,7 +75,11 @@ async fn tries(
     if route.hot.retries && exchange.request.method.is_idempotent() {
         hold_body(client, exchange, listener, route.hold_bytes).await?;
     }
-    let idempotent = exchange.request.method.is_idempotent();
+    let idempotent = exchange.meaning.may_repeat().unwrap_or_else(|| exchange.request.method.is_idempotent());
+    let policy = match &service.chain {
+        Some(_) if route.model.retry.max == 0 => &READ_RETRY,
+        _ => &route.model.retry,
+    };
     let (mut retries, mut stale_before) = (0, false);
     let mut tried: Tried = 0;
     let mut _retrying: Option<Retrying<'_>> = None;
@@ -100,7 +105,6 @@ async fn tries(
         if result.is_ok() && exchange.response.status < 500 {
             return result;
         }
-        let policy = &route.model.retry;
         let cause = match &result {
             Ok(_) => Cause::Status(exchange.response.status),
             Err(refusal) if tally.stale => {

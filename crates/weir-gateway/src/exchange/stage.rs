@@ -1,6 +1,8 @@
 //! Step 5b: write the request's head as an endpoint gets it.
 
-use weir_head::{Known, TargetForm, Version, write_request};
+use std::borrow::Cow;
+
+use weir_head::{Framing, Known, RequestHead, TargetForm, Version, write_request, write_request_to};
 use weir_model::HostRewrite;
 
 use super::Exchange;
@@ -26,7 +28,10 @@ pub(super) fn request(exchange: &mut Exchange, client: &Client, route: &RouteLiv
         request.fields.set_known(Known::Host, host);
     }
     let out = &mut up.out;
-    write_request(request, out);
+    match &endpoint.node {
+        None => write_request(request, out),
+        Some(node) => write_request_to(request, &node_target(request, &node.target), out),
+    }
     // A trusted proxy's list was written with the other fields; this line continues it (RFC 9110, section 5.3).
     out.extend_from_slice(b"x-forwarded-for: ");
     out.extend_from_slice(client.peer_text.as_bytes());
@@ -64,4 +69,21 @@ pub(super) fn request(exchange: &mut Exchange, client: &Client, route: &RouteLiv
     }
     out.extend_from_slice(b"\r\n");
     up.stage_collected(held);
+}
+
+/// Where a node takes a request: calls in a body at its URL, others below it.
+fn node_target<'a>(request: &RequestHead, url: &'a str) -> Cow<'a, [u8]> {
+    if request.framing != Framing::None {
+        return Cow::Borrowed(url.as_bytes());
+    }
+    let (path, key) = url.split_once('?').map_or((url, None), |(path, key)| (path, Some(key)));
+    let mut target = path.trim_end_matches('/').as_bytes().to_vec();
+    let last = request.path().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    target.push(b'/');
+    target.extend_from_slice(last);
+    for (at, query) in request.query().into_iter().chain(key.map(str::as_bytes)).enumerate() {
+        target.push(if at == 0 { b'?' } else { b'&' });
+        target.extend_from_slice(query);
+    }
+    Cow::Owned(target)
 }

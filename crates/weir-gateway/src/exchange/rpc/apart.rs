@@ -138,7 +138,7 @@ fn answer_limits(part: &Part<'_>) -> Limits {
 }
 
 /// Reads an answer's body.
-async fn collect(
+pub(super) async fn collect(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,

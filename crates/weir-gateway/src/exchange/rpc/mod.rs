@@ -7,6 +7,7 @@
 //! [`parts`]: serve_apart
 
 mod apart;
+mod chain;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::live::{ListenerLive, RouteLive};
 use crate::snapshot::Snapshot;
 
 pub(super) use apart::serve_apart;
+pub(crate) use chain::Meaning;
+pub(super) use chain::{READ_RETRY, keep, pick, understand};
 
 /// What is known of the calls that a request makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

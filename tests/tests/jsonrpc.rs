@@ -160,3 +160,105 @@ fn what_cannot_be_read_is_refused_in_json() {
     assert_eq!(reads.count(), 3);
     assert!(reads.requests().iter().all(|request| request.body == full.as_bytes()));
 }
+
+/// A node that takes a request and closes the connection without a word.
+fn closing() -> Origin {
+    Origin::scripted(|served| {
+        let _ = served.request();
+    })
+}
+
+fn on_chain(kind: &str, nodes: &[u16], more: &str) -> Setup {
+    let nodes: Vec<String> =
+        nodes.iter().map(|port| format!("'http://127.0.0.1:{port}/v1/secret-key'")).collect();
+    Setup::new(format!(
+        "chains:
+  c: {{ kind: {kind}, endpoints: [ {} ], poll: 1m }}
+services:
+  n: {{ chain: c }}
+routes:
+{more}  - {{ name: n, service: n }}
+",
+        nodes.join(", ")
+    ))
+}
+
+/// Health checks and calls come to the same origin; these are the calls of a client.
+fn calls_of(origin: &Origin, method: &str) -> usize {
+    let is = |request: &&Message| {
+        serde_json::from_slice::<Value>(&request.body)
+            .is_ok_and(|body| body["id"] == 7 && body["method"] == method)
+    };
+    origin.requests().iter().filter(is).count()
+}
+
+#[test]
+fn reads_are_repeated_at_another_node_and_writes_are_sent_once() {
+    for _ in 0..4 {
+        let (bad, good) = (closing(), node("good"));
+        let weir = on_chain("evm", &[bad.port, good.port], "").start();
+        for _ in 0..4 {
+            let answer = post(weir.port, &call(7, "eth_getBlockByNumber").to_string());
+            assert!(answer.text().contains("good eth_getBlockByNumber"), "{}", answer.text());
+        }
+        let mut failed = 0;
+        for _ in 0..8 {
+            let answer = post(weir.port, &call(7, "eth_sendRawTransaction").to_string());
+            if answer.status() != 200 {
+                failed += 1;
+                let error: Value = serde_json::from_slice(&answer.body).unwrap();
+                assert_eq!(
+                    (error["id"].clone(), error["error"]["code"].clone()),
+                    (7.into(), (-32002).into())
+                );
+            }
+        }
+        let method = "eth_sendRawTransaction";
+        assert_eq!(calls_of(&bad, method), failed, "each write that failed was sent to one node");
+        assert_eq!(calls_of(&good, method), 8 - failed);
+    }
+}
+
+#[test]
+fn calls_go_to_the_nodes_url_and_nothing_shows_it() {
+    let good = node("good");
+    let weir = on_chain("evm", &[good.port], "").start();
+    post(weir.port, &call(7, "eth_call").to_string());
+    let sent = good.requests().into_iter().find(|r| r.text().contains("eth_call")).unwrap();
+    assert_eq!(sent.target(), "/v1/secret-key");
+    for page in ["/chains", "/chains?format=text", "/services", "/metrics"] {
+        let page = weir.operate("GET", page, "", "");
+        assert_eq!(page.status(), 200);
+        assert!(!page.text().contains("secret-key"), "{}", page.text());
+    }
+    assert!(!weir.log().contains("secret-key"), "{}", weir.log());
+    assert!(
+        weir.operate("GET", "/metrics", "", "")
+            .text()
+            .contains("weir_chain_calls_total{chain=\"c\",method=\"eth_call\",effect=\"read\"} 1")
+    );
+}
+
+#[test]
+fn calls_below_a_path_go_below_the_nodes_url() {
+    let good = node("good");
+    let weir = on_chain("tendermint", &[good.port], "").start();
+    get(weir.port, "/cosmos/abci_query?path=%22a%22&height=5");
+    let sent = good.requests().into_iter().find(|r| r.target().contains("abci_query")).unwrap();
+    assert_eq!(sent.target(), "/v1/secret-key/abci_query?path=%22a%22&height=5");
+}
+
+#[test]
+fn what_controls_a_node_passes_by_a_route_that_names_it() {
+    let good = node("good");
+    let weir = on_chain("evm", &[good.port], "").start();
+    let refused = post(weir.port, &call(7, "admin_addPeer").to_string());
+    let error: Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!((refused.status(), error["error"]["code"].clone()), (403, (-32601).into()), "{error}");
+    let batch = post(weir.port, &json!([call(7, "eth_call"), call(8, "admin_addPeer")]).to_string());
+    assert_eq!(batch.status(), 403);
+    assert_eq!((calls_of(&good, "admin_addPeer"), calls_of(&good, "eth_call")), (0, 0));
+    let named = "  - { name: a, matches: [ { jsonrpc: { method: 'admin_*' } } ], service: n }\n";
+    let weir = on_chain("evm", &[good.port], named).start();
+    assert_eq!(post(weir.port, &call(7, "admin_addPeer").to_string()).status(), 200);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use weir_chain::health::{EndpointHealth, Health};
 use weir_emit::metrics::{Family, Kind, Samples};
 use weir_http::mono_now;
 use weir_traffic::{BreakerState, GcraStats};
@@ -149,6 +150,58 @@ pub(crate) fn register(gateway: &Gateway) {
         &["service", "endpoint"],
         |_, s, out| each_breaker(s, |labels, b| out.push(labels, b.counts().refused as f64)),
     );
+    add(
+        Kind::Gauge,
+        "weir_chain_head",
+        "The newest height of a chain that services stand on.",
+        &["chain"],
+        |_, s, out| {
+            for chain in s.chains() {
+                if let Some(head) = chain.health().head {
+                    out.push(&[chain.model.id.as_str()], head.0 as f64);
+                }
+            }
+        },
+    );
+    add(Kind::Gauge, "weir_chain_node_height", "A node's newest height.", &["chain", "node"], |_, s, out| {
+        each_node(s, out, |node, _| Some(node.status.as_ref()?.height.0 as f64))
+    });
+    add(
+        Kind::Gauge,
+        "weir_chain_node_lag_blocks",
+        "How far a node is behind the newest height.",
+        &["chain", "node"],
+        |_, s, out| {
+            each_node(s, out, |node, health| {
+                Some(health.head?.0.saturating_sub(node.status.as_ref()?.height.0) as f64)
+            });
+        },
+    );
+    add(
+        Kind::Gauge,
+        "weir_chain_node_usable",
+        "1 where requests go to the node, 0 where it is ejected.",
+        &["chain", "node"],
+        |_, s, out| each_node(s, out, |node, _| Some(f64::from(u8::from(node.verdict.is_usable())))),
+    );
+    add(
+        Kind::Gauge,
+        "weir_chain_node_latency_seconds",
+        "How long a node takes to say how it is.",
+        &["chain", "node"],
+        |_, s, out| each_node(s, out, |node, _| Some(node.latency.as_secs_f64())),
+    );
+    add(
+        Kind::Gauge,
+        "weir_chain_kept_bytes",
+        "Answers about final blocks that are kept.",
+        &["chain"],
+        |_, s, out| {
+            for chain in s.chains() {
+                out.push(&[chain.model.id.as_str()], chain.kept_bytes() as f64);
+            }
+        },
+    );
     add(Kind::Gauge, "weir_limit_cells", "Cells of the table of keyed limits.", &[], |g, _, out| {
         out.push(&[], limits(g).map_or(0, |s| s.cells) as f64);
     });
@@ -171,6 +224,17 @@ fn limits(gateway: &Gateway) -> Option<GcraStats> {
 fn each_listener(snapshot: &Snapshot, out: &mut Samples, read: impl Fn(&crate::live::ListenerLive) -> f64) {
     for listener in snapshot.listeners() {
         out.push(&[listener.model.id.as_str()], read(listener));
+    }
+}
+
+fn each_node(snapshot: &Snapshot, out: &mut Samples, read: impl Fn(&EndpointHealth, &Health) -> Option<f64>) {
+    for chain in snapshot.chains() {
+        let health = chain.health();
+        for node in &health.endpoints {
+            if let Some(value) = read(node, &health) {
+                out.push(&[chain.model.id.as_str(), &node.name], value);
+            }
+        }
     }
 }
 

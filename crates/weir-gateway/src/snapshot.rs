@@ -7,6 +7,7 @@ use weir_emit::access::AccessLog;
 use weir_model::Model;
 use weir_route::RouteTable;
 
+use crate::chain::ChainLive;
 use crate::live::{ListenerLive, RouteLive, ServiceLive};
 
 /// Everything that a worker needs to serve a request.
@@ -33,6 +34,15 @@ impl Snapshot {
     /// The listener on an address. There are few listeners: a scan beats a table.
     pub(crate) fn listener_at(&self, address: SocketAddr) -> Option<&Arc<ListenerLive>> {
         self.listeners.iter().find(|l| l.model.address == address)
+    }
+
+    /// The chains that services stand on, by name.
+    pub(crate) fn chains(&self) -> Vec<Arc<ChainLive>> {
+        let mut chains: Vec<Arc<ChainLive>> =
+            self.services.iter().flatten().filter_map(|service| service.chain.clone()).collect();
+        chains.sort_by(|a, b| a.model.id.cmp(&b.model.id));
+        chains.dedup_by(|a, b| a.model.id == b.model.id);
+        chains
     }
 
     pub(crate) fn service(&self, slot: usize) -> Option<&Arc<ServiceLive>> {

@@ -14,6 +14,7 @@
 //! * Heads, bodies, times and connections are bounded.
 
 mod answer;
+mod chains;
 mod change_log;
 mod etag;
 mod guard;

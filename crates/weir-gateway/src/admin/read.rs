@@ -11,7 +11,7 @@ use super::Context;
 use super::etag::{Preconditions, Tag};
 use super::reply::{Refusal, Reply, Wanted, json, reply, text};
 use super::resource::{Kind, Resource};
-use super::{state, whole};
+use super::{chains, state, whole};
 use crate::snapshot::Snapshot;
 
 const INDEX: &str = "
@@ -21,6 +21,7 @@ GET    /metrics                 for Prometheus
 GET    /routes                  routes in force, in their order
 GET    /services                services with their endpoints, breakers and load
 GET    /listeners               listeners with their connections
+GET    /chains                  chains that services stand on: heights, lag and verdict of each node
                                 (JSON; tables with ?format=text or Accept: text/plain)
 GET    /config                  the configuration in force, every default filled in
                                 (YAML; JSON with ?format=json or Accept: application/json)
@@ -81,6 +82,10 @@ pub(super) async fn read(
             tagged(&Tag::of(&printed), &preconditions, || async { Ok(json(StatusCode::OK, &printed)) })
                 .await?
         }
+        Resource::Chains if wanted == Wanted::Text => {
+            text(StatusCode::OK, chains::table(&snapshot, mono_now()))
+        }
+        Resource::Chains => json(StatusCode::OK, &chains::json(&snapshot, mono_now())),
         Resource::State(kind) => aside(move || live(kind, &snapshot, wanted)).await?,
     })
 }

@@ -19,6 +19,8 @@ pub(super) enum Resource {
     Config,
     /// One object of it, by its name.
     Object(Kind, String),
+    /// How the nodes of chains are.
+    Chains,
     /// The live state of all objects of a kind.
     State(Kind),
 }
@@ -54,6 +56,7 @@ impl Resource {
             ["healthz"] => Self::Alive,
             ["readyz"] => Self::Ready,
             ["metrics"] => Self::Metrics,
+            ["chains"] => Self::Chains,
             ["config"] => Self::Config,
             ["config", kind, name] => {
                 Self::Object(Kind::of_plural(kind).ok_or_else(none)?, decode(name).ok_or_else(none)?)

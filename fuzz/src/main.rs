@@ -25,6 +25,7 @@ mod series_segment;
 mod span_segment;
 mod traceql;
 mod values;
+mod wasm_module;
 
 use std::collections::HashSet;
 use std::fs;
@@ -62,6 +63,7 @@ const TARGETS: &[Target] = &[
     series_segment::TARGET,
     span_segment::TARGET,
     values::TARGET,
+    wasm_module::TARGET,
 ];
 /// An input of at most [`INPUT_BYTES_MAX`] that takes longer is a failure.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(1);

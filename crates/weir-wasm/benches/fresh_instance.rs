@@ -26,7 +26,8 @@ fn main() {
              (i32.load (local.get $sp))))"
     );
     let guest = wat::parse_str(guest).unwrap();
-    let empty = wat::parse_str("(module (func (export \"main\") (param i32) (result i32) local.get 0))").unwrap();
+    let empty =
+        wat::parse_str("(module (func (export \"main\") (param i32) (result i32) local.get 0))").unwrap();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut missed = false;
     for profile in [Profile::Deterministic, Profile::Interruptible] {
@@ -42,7 +43,9 @@ fn main() {
                 let times = calls(&prepared, threads);
                 let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
                 let [p50, p99, p999] = [0.5, 0.99, 0.999].map(at);
-                println!("{profile:?}, {name}, {threads} at a time: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}");
+                println!(
+                    "{profile:?}, {name}, {threads} at a time: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}"
+                );
                 missed |= p99 > most;
             }
         }

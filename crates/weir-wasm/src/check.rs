@@ -284,7 +284,7 @@ impl Pass<'_, '_> {
             match &operator {
                 Operator::BrTable { targets: table } => {
                     branches += 1;
-                    targets += u64::from(table.len());
+                    targets += u64::from(table.len()) + 1;
                     self.within(Limit::BranchTargets, targets, offset, Some(index))?;
                 }
                 Operator::Block { .. }

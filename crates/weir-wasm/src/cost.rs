@@ -28,7 +28,9 @@ pub enum Class {
     Multiply,
     /// `div` and `rem` of integers.
     Divide,
-    /// Floats but for the following classes, and their conversions.
+    /// `abs`, `neg`, `copysign` and `reinterpret`: a float as its bits.
+    FloatBits,
+    /// Floats but for the classes around, and their conversions.
     Float,
     /// `div` and `sqrt` of floats.
     FloatDivide,
@@ -44,11 +46,15 @@ pub enum Class {
     Call,
     /// `call_indirect`.
     CallIndirect,
-    /// `memory.size`, `table.size`, `ref.*`.
+    /// `memory.size`, `table.size`, `ref.null`, `ref.is_null`.
     Query,
+    /// `ref.func`.
+    Reference,
     /// `table.get`, `table.set`.
     Table,
-    /// The fixed part of what works on many: `memory.copy`, `fill`, `init`, `grow`, `table.*` alike, `*.drop`.
+    /// The fixed part of `memory.grow` and `table.grow`.
+    Grow,
+    /// The fixed part of what works on many: `memory.copy`, `fill`, `init`, `table.*` alike, `*.drop`.
     Bulk,
 }
 
@@ -57,21 +63,24 @@ impl Class {
     pub const TABLE: &[(Self, u64)] = &[
         (Self::Structure, 0),
         (Self::Local, 1),
-        (Self::Global, 4),
-        (Self::Integer, 2),
-        (Self::Multiply, 4),
-        (Self::Divide, 20),
-        (Self::Float, 12),
-        (Self::FloatDivide, 30),
-        (Self::Load, 60),
-        (Self::Store, 20),
-        (Self::Branch, 16),
-        (Self::BranchTable, 24),
+        (Self::Global, 2),
+        (Self::Integer, 3),
+        (Self::Multiply, 6),
+        (Self::Divide, 32),
+        (Self::FloatBits, 12),
+        (Self::Float, 36),
+        (Self::FloatDivide, 60),
+        (Self::Load, 1800),
+        (Self::Store, 12),
+        (Self::Branch, 20),
+        (Self::BranchTable, 32),
         (Self::Call, 30),
-        (Self::CallIndirect, 60),
-        (Self::Query, 4),
-        (Self::Table, 60),
-        (Self::Bulk, 200),
+        (Self::CallIndirect, 110),
+        (Self::Query, 3),
+        (Self::Reference, 40),
+        (Self::Table, 10),
+        (Self::Grow, 300),
+        (Self::Bulk, 80),
     ];
 
     /// The price of one instruction, in gas.
@@ -131,18 +140,14 @@ impl Class {
             O::BrTable { .. } => Self::BranchTable,
             O::Call { .. } => Self::Call,
             O::CallIndirect { .. } => Self::CallIndirect,
-            O::MemorySize { .. }
-            | O::TableSize { .. }
-            | O::RefNull { .. }
-            | O::RefIsNull
-            | O::RefFunc { .. } => Self::Query,
+            O::MemorySize { .. } | O::TableSize { .. } | O::RefNull { .. } | O::RefIsNull => Self::Query,
+            O::RefFunc { .. } => Self::Reference,
             O::TableGet { .. } | O::TableSet { .. } => Self::Table,
-            O::MemoryGrow { .. }
-            | O::MemoryCopy { .. }
+            O::MemoryGrow { .. } | O::TableGrow { .. } => Self::Grow,
+            O::MemoryCopy { .. }
             | O::MemoryFill { .. }
             | O::MemoryInit { .. }
             | O::DataDrop { .. }
-            | O::TableGrow { .. }
             | O::TableCopy { .. }
             | O::TableFill { .. }
             | O::TableInit { .. }
@@ -204,15 +209,17 @@ impl Class {
             | O::I64Extend16S
             | O::I64Extend32S
             | O::Select
-            | O::TypedSelect { .. }
-            | O::I32ReinterpretF32
+            | O::TypedSelect { .. } => Self::Integer,
+            O::I32ReinterpretF32
             | O::I64ReinterpretF64
             | O::F32ReinterpretI32
             | O::F64ReinterpretI64
             | O::F32Neg
             | O::F64Neg
             | O::F32Abs
-            | O::F64Abs => Self::Integer,
+            | O::F64Abs
+            | O::F32Copysign
+            | O::F64Copysign => Self::FloatBits,
             // What is left of the profile computes with floats.
             _ => Self::Float,
         }
@@ -220,13 +227,15 @@ impl Class {
 }
 
 /// Gas of a fresh instance, whatever is in it.
-pub const INSTANCE: u64 = 10_000;
+pub const INSTANCE: u64 = 15_000;
 /// Gas of one page of memory, at the start or grown: its 16 pages of 4 KiB are faulted in when first touched.
-pub const MEMORY_PAGE: u64 = 20_000;
+pub const MEMORY_PAGE: u64 = 400_000;
 /// Gas of one byte of `memory.copy`, `fill` and `init`.
 pub const BYTE: u64 = 1;
-/// Gas of one element of a table, at the start, grown, copied or filled.
-pub const ELEMENT: u64 = 20;
+/// Gas of one element of a table that is new, at the start or grown; its first use is paid with it.
+pub const ELEMENT: u64 = 90;
+/// Gas of one element copied or filled.
+pub const ELEMENT_MOVED: u64 = 14;
 /// Gas of one local, set to zero at a function's entry.
 pub const LOCALS_PER_GAS: u64 = 2;
 
@@ -235,4 +244,4 @@ pub const FRAME: u64 = 8;
 /// A frame takes one more unit per so many instructions, since a compiler may keep values that it will need again.
 pub const INSTRUCTIONS_PER_UNIT: u64 = 4;
 /// Gas of entering the host, whatever its function does; it charges for that itself.
-pub const HOST_CALL: u64 = 200;
+pub const HOST_CALL: u64 = 300;

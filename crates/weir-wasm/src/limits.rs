@@ -39,7 +39,7 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Locals of one function, its parameters among them.
     pub locals: u64,
-    /// Targets of all `br_table` of one function.
+    /// Targets of all `br_table` of one function, the default ones among them.
     pub branch_targets: u64,
     /// Blocks within blocks.
     pub nesting: u64,

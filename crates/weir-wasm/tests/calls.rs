@@ -193,6 +193,45 @@ fn gas_is_exact() {
 }
 
 #[test]
+fn a_nan_has_one_pattern() {
+    let engine = engine(Profile::Deterministic);
+    for (float, bits, nan) in [("f64", "i64", 0x7ff8_0000_0000_0000_u64), ("f32", "i32", 0x7fc0_0000)] {
+        let odd = format!("({float}.reinterpret_{bits} (global.get $odd))");
+        let (odd_bits, infinity) =
+            if float == "f64" { ("0xfff0000000000055", "inf") } else { ("0xff800055", "inf") };
+        for operation in [
+            format!("({float}.add {odd} ({float}.const 1))"),
+            format!("({float}.sub ({float}.const {infinity}) ({float}.const {infinity}))"),
+            format!("({float}.mul ({float}.const 0) ({float}.const {infinity}))"),
+            format!("({float}.div (global.get $zero) (global.get $zero))"),
+            format!("({float}.sqrt ({float}.const -1))"),
+            format!("({float}.min {odd} ({float}.const 1))"),
+            format!("({float}.max ({float}.const 1) {odd})"),
+            format!("({float}.nearest {odd})"),
+            format!("({float}.floor {odd})"),
+            if float == "f64" {
+                "(f64.promote_f32 (f32.const -nan:0x5))"
+            } else {
+                "(f32.demote_f64 (f64.const -nan:0x5))"
+            }
+            .to_owned(),
+        ] {
+            let wat = format!(
+                "(module (global $odd (mut {bits}) ({bits}.const {odd_bits})) (global $zero (mut {float}) ({float}.const 0))
+                   (func (export \"main\") (result {bits}) ({bits}.reinterpret_{float} {operation})))"
+            );
+            let mut instance =
+                prepare(&engine, &wat).instantiate(Seen::default(), &Budget::gas(1 << 20)).unwrap();
+            let value = match bits {
+                "i64" => instance.call::<(), u64>("main", ()).unwrap(),
+                _ => instance.call::<(), u32>("main", ()).unwrap().into(),
+            };
+            assert_eq!(value, nan, "{operation}: {value:x}");
+        }
+    }
+}
+
+#[test]
 fn no_instance_sees_another() {
     for profile in [Profile::Deterministic, Profile::Interruptible] {
         let engine = engine(profile);
@@ -204,7 +243,7 @@ fn no_instance_sees_another() {
                  (i32.store8 (local.get 0) (i32.const 99)) (global.set $g (i32.const 50))))",
         );
         for address in [5, 4096, 65536 + 7, 3 * 65536 - 1, 5, 4096, 65536 + 7, 3 * 65536 - 1] {
-            let mut instance = prepared.instantiate(Seen::default(), &Budget::gas(1_000_000)).unwrap();
+            let mut instance = prepared.instantiate(Seen::default(), &Budget::gas(10_000_000)).unwrap();
             let value = instance.call::<u32, u32>("main", address).unwrap();
             assert_eq!(value, if address == 5 { 8 } else { 1 }, "{profile:?} {address}");
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use weir_wasm::{
-    Budget, CacheError, CacheSettings, ChildError, ChildLimits, Compiler, Engine, EngineError, Linker, LoadError, Module,
-    Profile, Settings, child_main,
+    Budget, CacheError, CacheSettings, ChildError, ChildLimits, Compiler, Engine, EngineError, Linker,
+    LoadError, Module, Profile, Settings, child_main,
 };
 
 fn main() -> ExitCode {
@@ -61,7 +61,9 @@ fn a_child_compiles() {
 
 fn a_child_ends_with_its_limits() {
     // Much to compile, though within the structural limits.
-    let body = "(if (i32.wrap_i64 (local.get 0)) (then (local.set 1 (i64.mul (local.get 0) (i64.const 77)))))".repeat(4000);
+    let body =
+        "(if (i32.wrap_i64 (local.get 0)) (then (local.set 1 (i64.mul (local.get 0) (i64.const 77)))))"
+            .repeat(4000);
     let large = wasm(&format!("(func (param i64) (local i64) {body})").repeat(12));
     for limits in [
         ChildLimits { memory_bytes: 24 << 20, ..ChildLimits::default() },
@@ -70,7 +72,9 @@ fn a_child_ends_with_its_limits() {
         let engine = Engine::new(Settings { compiler: here(limits), ..settings() }).unwrap();
         match engine.load(&large) {
             Err(LoadError::Child(ChildError::Killed { limits: told, .. })) => assert_eq!(told, limits),
-            Err(LoadError::Child(ChildError::Refused(message))) => assert!(message.contains("memory"), "{message}"),
+            Err(LoadError::Child(ChildError::Refused(message))) => {
+                assert!(message.contains("memory"), "{message}")
+            }
             Err(other) => panic!("{limits:?}: {other}"),
             Ok(_) => panic!("{limits:?}: compiled"),
         }
@@ -78,20 +82,25 @@ fn a_child_ends_with_its_limits() {
 }
 
 fn an_answer_that_is_none_is_refused() {
-    for (program, arguments) in [("/bin/true", &[][..]), ("/bin/false", &[]), ("/bin/echo", &["code"]), ("/bin/cat", &[])] {
+    for (program, arguments) in
+        [("/bin/true", &[][..]), ("/bin/false", &[]), ("/bin/echo", &["code"]), ("/bin/cat", &[])]
+    {
         let compiler = child(program, arguments, ChildLimits::default());
         let engine = Engine::new(Settings { compiler, ..settings() }).unwrap();
         let error = engine.load(&wasm("")).err().unwrap();
         assert!(matches!(error, LoadError::Child(ChildError::Answer { .. })), "{program}: {error}");
     }
-    let engine = Engine::new(Settings { compiler: child("/nowhere", &[], ChildLimits::default()), ..settings() }).unwrap();
+    let engine =
+        Engine::new(Settings { compiler: child("/nowhere", &[], ChildLimits::default()), ..settings() })
+            .unwrap();
     assert!(matches!(engine.load(&wasm("")), Err(LoadError::Child(ChildError::Io(_)))));
 }
 
 /// An engine that compiles nothing, so that what it loads was kept.
 fn reader(directory: &Path, bytes_max: u64) -> Engine {
     let cache = Some(CacheSettings { directory: directory.to_owned(), bytes_max });
-    Engine::new(Settings { cache, compiler: child("/bin/false", &[], ChildLimits::default()), ..settings() }).unwrap()
+    Engine::new(Settings { cache, compiler: child("/bin/false", &[], ChildLimits::default()), ..settings() })
+        .unwrap()
 }
 
 fn writer(directory: &Path, bytes_max: u64) -> Engine {

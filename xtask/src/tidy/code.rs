@@ -32,6 +32,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("crates/weir/src/allocator.rs", "the allocator's options are reached through its C interface only"),
     ("crates/weir-gateway/tests/allocations.rs", "an allocator that counts has to be one"),
     ("crates/weir-http/src/rlimit.rs", "the limit of open files has no safe call"),
+    ("crates/weir-wasm/src/engine/trusted.rs", "compiled code is taken on trust, once its origin is proven"),
     ("xtask/src/sys.rs", "epoll, pinning and signals have no safe call in std"),
 ];
 

@@ -197,11 +197,12 @@ impl Meter {
                     self.charge_by_count(cost::BYTE);
                     self.run.extend_from_slice(raw);
                 }
-                Operator::TableGrow { .. }
-                | Operator::TableCopy { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableInit { .. } => {
+                Operator::TableGrow { .. } => {
                     self.charge_by_count(cost::ELEMENT);
+                    self.run.extend_from_slice(raw);
+                }
+                Operator::TableCopy { .. } | Operator::TableFill { .. } | Operator::TableInit { .. } => {
+                    self.charge_by_count(cost::ELEMENT_MOVED);
                     self.run.extend_from_slice(raw);
                 }
                 _ => self.run.extend_from_slice(raw),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use weir_signal::ReadError;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::cache::{Cache, Decoded, FileCache};
 use crate::read::{ReadAt, read_into};
 use crate::varint::{Cursor, put_u64};
 
@@ -168,6 +169,7 @@ impl FileWriter {
 pub struct FileReader {
     file: Arc<dyn ReadAt>,
     named: Vec<(u8, Place)>,
+    cache: Option<Arc<FileCache>>,
 }
 
 impl FileReader {
@@ -212,7 +214,14 @@ impl FileReader {
     /// Reads the head only: of a file whose pieces another file knows.
     pub fn open_without_table(file: Arc<dyn ReadAt>, kind: FileKind) -> Result<Self, ReadError> {
         kind.check(&*file)?;
-        Ok(Self { file, named: Vec::new() })
+        Ok(Self { file, named: Vec::new(), cache: None })
+    }
+
+    /// The same file, whose decoded pieces are kept in `cache` from now on; nowhere without one.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Option<&Arc<Cache>>) -> Self {
+        self.cache = cache.map(|cache| Arc::new(FileCache::new(cache)));
+        self
     }
 
     /// The file.
@@ -259,6 +268,26 @@ impl FileReader {
         }
         body.truncate(length);
         Ok(())
+    }
+
+    /// What `decode` makes of the body of a piece, or what it made of it before. One place is always decoded to one type.
+    ///
+    /// # Errors
+    /// As [`FileReader::read_into`], and what `decode` finds.
+    pub fn decoded<T: Decoded>(
+        &self,
+        place: Place,
+        decode: impl FnOnce(Vec<u8>) -> Result<T, Damage>,
+    ) -> Result<Arc<T>, ReadError> {
+        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.get(place.offset)) {
+            return Ok(kept);
+        }
+        let decoded = decode(self.read(place)?).map_err(|damage| self.damaged(place, damage))?;
+        let decoded = Arc::new(decoded);
+        if let Some(cache) = &self.cache {
+            cache.put(place.offset, &decoded);
+        }
+        Ok(decoded)
     }
 
     /// An error of a decoder that was given the body of the piece at `place`.

@@ -7,6 +7,7 @@
 //! * Every piece of a file has a checksum and every file a version ([`frame`]).
 //! * No length is believed before it is checked, and damaged bytes give an error that names file and place.
 
+pub mod cache;
 pub mod frame;
 pub mod histograms;
 pub mod index;
@@ -20,6 +21,7 @@ pub mod times;
 pub mod values;
 pub mod varint;
 
+pub use cache::Cache;
 pub use frame::{Damage, FileKind, FileReader, FileWriter, Place};
 pub use pack::{Effort, Packer, Unpacker};
 pub use read::{InMemory, ReadAt, Strict, Watch, or_left_out};

@@ -6,6 +6,8 @@
 //! else: the bytes
 //! ```
 
+use std::cell::RefCell;
+
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
@@ -76,14 +78,16 @@ impl Packer {
     }
 }
 
-/// Unpacks. Keeps its memory between calls.
-pub struct Unpacker(Decompressor<'static>);
-
-impl Default for Unpacker {
-    fn default() -> Self {
-        Self(Decompressor::new().expect("zstd without a dictionary has nothing to refuse"))
-    }
+thread_local! {
+    // A thread keeps one: making it is some hundred kilobytes and a question to the processor of what it can, which under a
+    // hypervisor takes longer than unpacking a small page.
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("zstd without a dictionary has nothing to refuse"));
 }
+
+/// Unpacks.
+#[derive(Debug, Default)]
+pub struct Unpacker(());
 
 impl Unpacker {
     /// Replaces what is in `out` by what was packed.
@@ -108,7 +112,7 @@ impl Unpacker {
             return Err(at.damage("packed bytes claim to be longer than they can be"));
         }
         out.reserve_exact(length);
-        match self.0.decompress_to_buffer(packed, out) {
+        match DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.decompress_to_buffer(packed, out)) {
             Ok(unpacked) if unpacked == length => Ok(()),
             _ => Err(at.damage("packed bytes are no zstd frame of their length")),
         }

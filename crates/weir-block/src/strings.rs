@@ -96,6 +96,11 @@ impl Strings {
         self.ends.is_empty()
     }
 
+    /// About how much memory they take.
+    pub fn bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * 4
+    }
+
     /// The string at `index`.
     pub fn get(&self, index: usize) -> Option<&str> {
         let end = *self.ends.get(index)? as usize;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use weir_block::logs::LogSegment;
 use weir_block::series::Segment;
 use weir_block::spans::SpanSegment;
-use weir_block::{Effort, ReadAt};
+use weir_block::{Cache, Effort, ReadAt};
 use weir_signal::{Labels, ReadError, Tenant};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -49,6 +49,8 @@ pub(crate) struct Part {
 pub(crate) struct OpenParts {
     files: Recent<Arc<dyn ReadFile>>,
     parts: Recent<Opened>,
+    /// Pages of metrics that were read lately.
+    pages: Arc<Cache>,
     numbers: AtomicU64,
 }
 
@@ -60,6 +62,7 @@ impl OpenParts {
         Arc::new(Self {
             files: Recent::new(settings.files_open_max.max(1)),
             parts: Recent::new(settings.directory_bytes_max),
+            pages: Cache::new(settings.page_bytes_max),
             numbers: AtomicU64::new(0),
         })
     }
@@ -140,7 +143,10 @@ impl Part {
             return Ok(opened);
         }
         let opened = match self.meta.signal {
-            Signal::Metrics => Opened::Metrics(Arc::new(Segment::open(self.file(1)?, self.file(0)?)?)),
+            Signal::Metrics => {
+                let (index, data) = (self.file(1)?, self.file(0)?);
+                Opened::Metrics(Arc::new(Segment::open_with(index, data, Some(&self.open.pages))?))
+            }
             Signal::Logs => {
                 Opened::Logs(Arc::new(LogSegment::open(self.file(1)?, self.file(0)?, self.file(2))?))
             }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub files_open_max: u64,
     /// What the directories of parts that were read may take in memory together, in bytes, by the sizes of their files.
     pub directory_bytes_max: u64,
+    /// What pages of metrics that were read lately, unpacked, may take in memory, in bytes.
+    pub page_bytes_max: usize,
     /// Rows of a merge between two looks at whether it shall stop, and what it may hold in memory at once.
     pub merge: MergeSettings,
     /// Those without settings of their own.
@@ -112,6 +114,7 @@ impl Default for Settings {
             idle_ms: 30 * MINUTE_MS,
             files_open_max: 256,
             directory_bytes_max: 256 << 20,
+            page_bytes_max: 32 << 20,
             merge: MergeSettings::default(),
             tenant: TenantSettings::default(),
             tenants: BTreeMap::new(),

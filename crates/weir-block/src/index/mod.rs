@@ -20,8 +20,7 @@ use roaring::RoaringBitmap;
 use weir_signal::{Labels, LabelsBuilder, Matcher, ReadError};
 
 use crate::frame::{FileReader, FileWriter, Place};
-use crate::pack::{Effort, Packer, Unpacker};
-use crate::strings::Strings;
+use crate::pack::{Effort, Packer};
 
 /// Tags of its pieces, counted from the first that the file gives it.
 const TERMS: u8 = 0;
@@ -205,24 +204,21 @@ impl Index {
 
     /// The labels of a series. What was read for it is kept in `buffers` for the next.
     pub fn labels(&self, series: u32, buffers: &mut IndexBuffers) -> Result<Labels, ReadError> {
-        let IndexBuffers { page, row, strings, builder, unpacker, body } = buffers;
+        let IndexBuffers { series: page, terms: pages, builder } = buffers;
         let table = self.table()?;
-        table.row(self, series, page, row, unpacker, body)?;
+        let row = table.row(self, series, page)?;
         let terms = self.terms()?;
         builder.clear();
-        for &term in &*row {
+        for &term in row {
             let (index, name, within) = terms.find(term).ok_or_else(|| table.damaged(self, series))?;
-            if strings.len() > PAGES_KEPT_MAX {
-                strings.clear();
+            if pages.len() > PAGES_KEPT_MAX {
+                pages.clear();
             }
-            let values = match strings.get(&index) {
-                Some(values) => values,
-                None => {
-                    let read = Arc::new(terms.read_strings(self, index, unpacker, body)?);
-                    strings.entry(index).or_insert(read)
-                }
+            let page = match pages.get(&index) {
+                Some(page) => page,
+                None => pages.entry(index).or_insert(terms.page(self, index)?),
             };
-            let value = values.get(within).ok_or_else(|| table.damaged(self, series))?;
+            let value = page.values.get(within).ok_or_else(|| table.damaged(self, series))?;
             builder.push(name, value);
         }
         builder.build().map_err(|_| table.damaged(self, series))
@@ -264,10 +260,7 @@ const PAGES_KEPT_MAX: usize = 256;
 /// What reading labels leaves for the next series. Of one index only.
 #[derive(Default)]
 pub struct IndexBuffers {
-    page: table::Page,
-    row: Vec<u32>,
-    strings: HashMap<usize, Arc<Strings>>,
+    series: table::LastPage,
+    terms: HashMap<usize, Arc<terms::Page>>,
     builder: LabelsBuilder,
-    unpacker: Unpacker,
-    body: Vec<u8>,
 }

@@ -8,9 +8,12 @@
 //!
 //! A page has [`PAGE_SERIES`] series, the last one fewer.
 
+use std::sync::Arc;
+
 use weir_signal::ReadError;
 
 use super::Index;
+use crate::cache::Decoded;
 use crate::frame::{Damage, FileWriter, PIECE_BYTES_MAX, Place, SEAL_BYTES};
 use crate::pack::{Packer, Unpacker};
 use crate::varint::{Cursor, put_u64};
@@ -82,12 +85,18 @@ pub(super) struct Directory {
 }
 
 /// A page of series that was read.
-#[derive(Default)]
 pub(super) struct Page {
-    /// Which one; none where the rest means nothing.
-    number: Option<usize>,
     terms: Vec<u32>,
     ends: Vec<u32>,
+}
+
+/// The page that was read last, and which it is.
+pub(super) type LastPage = Option<(usize, Arc<Page>)>;
+
+impl Decoded for Page {
+    fn bytes(&self) -> usize {
+        (self.terms.capacity() + self.ends.capacity()) * 4
+    }
 }
 
 impl Directory {
@@ -121,32 +130,29 @@ impl Directory {
         (series < self.series).then_some(series as usize / PAGE_SERIES)
     }
 
-    /// Replaces `row` by the terms of a series, which has to be there.
-    pub(super) fn row(
+    /// The terms of a series, which has to be there.
+    pub(super) fn row<'a>(
         &self,
         index: &Index,
         series: u32,
-        page: &mut Page,
-        row: &mut Vec<u32>,
-        unpacker: &mut Unpacker,
-        body: &mut Vec<u8>,
-    ) -> Result<(), ReadError> {
+        last: &'a mut LastPage,
+    ) -> Result<&'a [u32], ReadError> {
         let number = self.page_of(series).unwrap_or(usize::MAX);
         let Some(&place) = self.pages.get(number) else {
             return Err(index.damaged(Place::default(), Damage { at: 0, what: "it has no such series" }));
         };
-        if page.number != Some(number) {
-            page.number = None;
-            index.file.read_into(place, body)?;
-            let count = PAGE_SERIES.min(self.series as usize - number * PAGE_SERIES);
-            page.read(body, count, unpacker).map_err(|damage| index.damaged(place, damage))?;
-            page.number = Some(number);
-        }
+        let kept = last.take().filter(|(kept, _)| *kept == number);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => {
+                let count = PAGE_SERIES.min(self.series as usize - number * PAGE_SERIES);
+                (number, index.file.decoded(place, |body| Page::read(&body, count))?)
+            }
+        };
+        let (_, page) = last.insert(kept);
         let within = series as usize % PAGE_SERIES;
         let start = if within == 0 { 0 } else { page.ends[within - 1] };
-        row.clear();
-        row.extend_from_slice(&page.terms[start as usize..page.ends[within] as usize]);
-        Ok(())
+        Ok(&page.terms[start as usize..page.ends[within] as usize])
     }
 
     /// The error of a series whose terms are not there.
@@ -160,30 +166,31 @@ impl Directory {
 const PAGE_LABELS_MAX: usize = 16 << 20;
 
 impl Page {
-    fn read(&mut self, body: &[u8], count: usize, unpacker: &mut Unpacker) -> Result<(), Damage> {
+    fn read(body: &[u8], count: usize) -> Result<Self, Damage> {
+        let mut unpacker = Unpacker::default();
         let (mut cursor, mut lengths, mut own) = (Cursor::new(body), Vec::new(), Vec::new());
         unpacker.unpack(&mut cursor, BYTES_MAX, &mut lengths)?;
         unpacker.unpack(&mut cursor, BYTES_MAX, &mut own)?;
         cursor.end()?;
         let bad = |_| cursor.damage("a page of series does not fit together");
         let (mut lengths, mut own) = (Cursor::new(&lengths), Cursor::new(&own));
-        self.terms.clear();
-        self.ends.clear();
+        let mut page = Self { terms: Vec::new(), ends: Vec::with_capacity(count) };
         let mut last = 0..0;
         for _ in 0..count {
             let shared = lengths.length(last.len()).map_err(bad)?;
             let more = lengths.length(own.left()).map_err(bad)?;
-            let start = self.terms.len();
+            let start = page.terms.len();
             if start + shared + more > PAGE_LABELS_MAX {
                 return Err(cursor.damage("a page of series has too many labels"));
             }
-            self.terms.extend_from_within(last.start..last.start + shared);
+            page.terms.extend_from_within(last.start..last.start + shared);
             for _ in 0..more {
-                self.terms.push(own.length(u32::MAX as usize).map_err(bad)? as u32);
+                page.terms.push(own.length(u32::MAX as usize).map_err(bad)? as u32);
             }
-            last = start..self.terms.len();
-            self.ends.push(self.terms.len() as u32);
+            last = start..page.terms.len();
+            page.ends.push(page.terms.len() as u32);
         }
-        lengths.end().and_then(|()| own.end()).map_err(bad)
+        lengths.end().and_then(|()| own.end()).map_err(bad)?;
+        Ok(page)
     }
 }

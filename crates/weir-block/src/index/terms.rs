@@ -10,12 +10,14 @@
 //! number.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use weir_signal::{ReadError, STRING_BYTES_MAX};
 
 use super::Index;
 use super::postings::{self, Postings};
+use crate::cache::Decoded;
 use crate::frame::{Damage, FileWriter, PIECE_BYTES_MAX, Place, SEAL_BYTES};
 use crate::pack::{Packer, Unpacker};
 use crate::strings::{self, Strings};
@@ -170,36 +172,10 @@ impl Directory {
         Some((page, self.names.get(name)?, (term - self.page_starts[page]) as usize))
     }
 
-    /// How long the lists of a page can be: the last one may be a bitmap of all series.
-    fn lists_bytes_max(&self) -> usize {
-        PAGE_BYTES + (1 << 20) + self.series as usize / 4
-    }
-
-    /// The values of a page.
-    pub(super) fn read_strings(
-        &self,
-        index: &Index,
-        page: usize,
-        unpacker: &mut Unpacker,
-        body: &mut Vec<u8>,
-    ) -> Result<Strings, ReadError> {
-        let place = self.pages[page];
-        index.file.read_into(place, body)?;
-        self.strings(page, &mut Cursor::new(body), unpacker).map_err(|damage| index.damaged(place, damage))
-    }
-
-    fn strings(
-        &self,
-        page: usize,
-        cursor: &mut Cursor<'_>,
-        unpacker: &mut Unpacker,
-    ) -> Result<Strings, Damage> {
-        let strings = Strings::decode(cursor, PAGE_TEXT_MAX, unpacker)?;
+    /// A page.
+    pub(super) fn page(&self, index: &Index, page: usize) -> Result<Arc<Page>, ReadError> {
         let count = (self.page_starts[page + 1] - self.page_starts[page]) as usize;
-        if strings.len() != count {
-            return Err(cursor.damage("a page of labels has another number of them than the directory says"));
-        }
-        Ok(strings)
+        index.file.decoded(self.pages[page], |body| Page::read(&body, count, self.series))
     }
 
     /// Shows values and their series, ascending, until `visit` says `false`.
@@ -212,32 +188,20 @@ impl Directory {
         if range.is_empty() {
             return Ok(());
         }
-        let (mut unpacker, mut body, mut lists) = (Unpacker::default(), Vec::new(), Vec::new());
         let first = self.page_starts.partition_point(|&start| start <= range.start) - 1;
-        for page in first..self.pages.len() {
-            let start = self.page_starts[page];
+        for number in first..self.pages.len() {
+            let start = self.page_starts[number];
             if start >= range.end {
                 break;
             }
-            let place = self.pages[page];
-            index.file.read_into(place, &mut body)?;
-            let go_on = (|| {
-                let mut cursor = Cursor::new(&body);
-                let strings = self.strings(page, &mut cursor, &mut unpacker)?;
-                unpacker.unpack(&mut cursor, self.lists_bytes_max(), &mut lists)?;
-                cursor.end()?;
-                let mut lists = Cursor::new(&lists);
-                for (term, value) in (start..range.end).zip(strings.iter()) {
-                    let within = Postings::read(&mut lists, self.series)
-                        .map_err(|damage| Damage { at: cursor.at(), what: damage.what })?;
-                    if term >= range.start && !visit(value, within)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            })()
-            .map_err(|damage| index.damaged(place, damage))?;
-            if !go_on {
+            let page = self.page(index, number)?;
+            let end = range.end.min(self.page_starts[number + 1]);
+            let mut terms = (range.start.max(start) - start) as usize..(end - start) as usize;
+            let go_on = terms.try_fold(true, |go_on, term| {
+                let Some(value) = page.values.get(term).filter(|_| go_on) else { return Ok(false) };
+                visit(value, page.postings(term, self.series)?)
+            });
+            if !go_on.map_err(|damage| index.damaged(self.pages[number], damage))? {
                 break;
             }
         }
@@ -267,14 +231,26 @@ impl Directory {
 
     /// The series that have this value of this name.
     pub(super) fn exactly(&self, index: &Index, name: &str, value: &str) -> Result<RoaringBitmap, ReadError> {
-        let mut found = RoaringBitmap::new();
-        self.visit(index, self.prefixed(name, value), |term, postings| {
-            if term == value {
-                found = postings.bitmap()?;
+        let range = self.prefixed(name, value);
+        let first = self.page_starts.partition_point(|&start| start <= range.start).saturating_sub(1);
+        for number in first..self.pages.len() {
+            let (start, end) = (self.page_starts[number], self.page_starts[number + 1].min(range.end));
+            if start >= range.end {
+                break;
             }
-            Ok(term < value)
-        })?;
-        Ok(found)
+            let page = self.page(index, number)?;
+            let low = (range.start.max(start) - start) as usize;
+            let at =
+                low + partition((end - start) as usize - low, |at| page.values.get(low + at) < Some(value));
+            if at < (end - start) as usize {
+                if page.values.get(at) != Some(value) {
+                    break;
+                }
+                let found = page.postings(at, self.series).and_then(|postings| postings.bitmap());
+                return found.map_err(|damage| index.damaged(self.pages[number], damage));
+            }
+        }
+        Ok(RoaringBitmap::new())
     }
 
     pub(super) fn verify(&self, index: &Index, damages: &mut Vec<ReadError>) {
@@ -284,6 +260,48 @@ impl Directory {
                 damages.push(error);
             }
         }
+    }
+}
+
+/// A page that was read.
+pub(super) struct Page {
+    pub(super) values: Strings,
+    /// The series of each, one after the other, and where each list ends.
+    lists: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Decoded for Page {
+    fn bytes(&self) -> usize {
+        self.values.bytes() + self.lists.capacity() + self.ends.capacity() * 4
+    }
+}
+
+impl Page {
+    /// Takes apart the body of a page with `count` terms, of an index with `series` series.
+    fn read(body: &[u8], count: usize, series: u32) -> Result<Self, Damage> {
+        let (mut cursor, mut unpacker, mut lists) = (Cursor::new(body), Unpacker::default(), Vec::new());
+        let values = Strings::decode(&mut cursor, PAGE_TEXT_MAX, &mut unpacker)?;
+        if values.len() != count {
+            return Err(cursor.damage("a page of labels has another number of them than the directory says"));
+        }
+        // The last one may be a bitmap of all series.
+        unpacker.unpack(&mut cursor, PAGE_BYTES + (1 << 20) + series as usize / 4, &mut lists)?;
+        let mut list = Cursor::new(&lists);
+        let mut ends = Vec::with_capacity(count);
+        for _ in 0..count {
+            Postings::read(&mut list, series)
+                .map_err(|damage| Damage { at: cursor.at(), what: damage.what })?;
+            ends.push(list.at() as u32);
+        }
+        cursor.end()?;
+        Ok(Self { values, lists, ends })
+    }
+
+    /// The series of a term of the page.
+    fn postings(&self, term: usize, series: u32) -> Result<Postings<'_>, Damage> {
+        let start = if term == 0 { 0 } else { self.ends[term - 1] as usize };
+        Postings::read(&mut Cursor::new(&self.lists[start..self.ends[term] as usize]), series)
     }
 }
 

@@ -20,6 +20,7 @@ use std::ops::Range;
 use super::ROW_SAMPLES_MAX;
 use super::extras;
 use super::samples::Samples;
+use crate::cache::Decoded;
 use crate::frame::Damage;
 use crate::pack::{Effort, Packer, Unpacker};
 use crate::values::{self, Codec, Peer, Scaled};
@@ -192,44 +193,30 @@ pub(crate) struct Row {
     pub(crate) times: u32,
     pub(crate) codec: Codec,
     pub(crate) has_extras: bool,
-    light: Range<usize>,
-    dense: Range<usize>,
+    light: Range<u32>,
+    dense: Range<u32>,
 }
 
-/// A page that was read. Its memory is used again for the next one.
-#[derive(Default)]
-pub(crate) struct PageReader {
-    unpacker: Unpacker,
-    column: Vec<u8>,
-    times: Vec<u32>,
+/// A page that was read.
+pub(crate) struct OpenPage {
+    rows: Vec<Row>,
     light: Vec<u8>,
     /// The page; its dense bytes begin at `dense`.
     body: Vec<u8>,
     dense: usize,
-    rows: Vec<Row>,
-    numbers: Vec<i64>,
-    /// Numbers of blocks that were read, the oldest first.
-    kept: VecDeque<Kept>,
 }
 
-impl PageReader {
-    /// Takes apart the page that `read` writes to the memory it is given.
-    pub(crate) fn open<E>(
-        &mut self,
-        read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-        damaged: impl FnOnce(Damage) -> E,
-    ) -> Result<u64, E> {
-        read(&mut self.body)?;
-        self.take_apart().map_err(damaged)?;
-        Ok(self.body.len() as u64)
+impl Decoded for OpenPage {
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.light.capacity() + self.body.capacity()
     }
+}
 
-    fn take_apart(&mut self) -> Result<(), Damage> {
-        let Self { unpacker, column, times, light, body, rows, .. } = self;
-        rows.clear();
-        self.kept.clear();
-        times.clear();
-        let mut cursor = Cursor::new(body);
+impl OpenPage {
+    /// Takes apart the body of a page.
+    pub(crate) fn read(body: Vec<u8>) -> Result<Self, Damage> {
+        let (mut unpacker, mut column, mut light) = (Unpacker::default(), Vec::new(), Vec::new());
+        let mut cursor = Cursor::new(&body);
         let first_series = cursor.length(u32::MAX as usize)? as u32;
         let count = cursor.length(PAGE_ROWS_MAX)?;
         let mut heads = Vec::new();
@@ -237,18 +224,20 @@ impl PageReader {
         if heads.len() != count {
             return Err(cursor.damage("a page has another number of blocks than it says"));
         }
-        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 5, column)?;
-        let mut numbers = Cursor::new(column);
+        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 5, &mut column)?;
+        let mut numbers = Cursor::new(&column);
+        let mut times = Vec::with_capacity(count);
         for _ in 0..count {
             let number = numbers.length(u32::MAX as usize);
             times.push(number.map_err(|_| cursor.damage("a page has damaged columns of times"))? as u32);
         }
-        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 10, column)?;
-        unpacker.unpack(&mut cursor, LIGHT_BYTES_MAX, light)?;
-        self.dense = cursor.at();
+        unpacker.unpack(&mut cursor, PAGE_ROWS_MAX * 10, &mut column)?;
+        unpacker.unpack(&mut cursor, LIGHT_BYTES_MAX, &mut light)?;
+        let dense_start = cursor.at();
         let dense = cursor.rest();
-        let mut lengths = Cursor::new(column);
+        let mut lengths = Cursor::new(&column);
         let (mut series, mut light_at, mut dense_at) = (first_series, 0, 0);
+        let mut rows = Vec::with_capacity(count);
         for (index, (&head, &times)) in heads.iter().zip(times.iter()).enumerate() {
             let bad = |what| Damage { at: cursor.at(), what };
             if index > 0 && head & GOES_ON == 0 {
@@ -262,18 +251,24 @@ impl PageReader {
             } else {
                 codec.plain_length(&light[light_at..]).map_err(wrong)?
             };
-            let light = light_at..light_at + length;
-            light_at = light.end;
+            // Neither is longer than a piece may be, which fits.
+            let light = light_at as u32..(light_at + length) as u32;
+            light_at += length;
             let length =
                 if codec.has_dense() { lengths.length(dense.len() - dense_at).map_err(wrong)? } else { 0 };
-            let dense = dense_at..dense_at + length;
-            dense_at = dense.end;
+            let dense = dense_at as u32..(dense_at + length) as u32;
+            dense_at += length;
             rows.push(Row { series, times, codec, has_extras, light, dense });
         }
         if light_at != light.len() || dense_at != dense.len() || !lengths.is_empty() {
             return Err(cursor.damage("the lengths of blocks are wrong"));
         }
-        Ok(())
+        Ok(Self { rows, light, body, dense: dense_start })
+    }
+
+    /// How many bytes were read for it.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body.len() as u64
     }
 
     /// Its blocks, ascending by series.
@@ -287,37 +282,55 @@ impl PageReader {
             ..self.rows.partition_point(|row| row.series <= series)
     }
 
+    fn light(&self, row: &Row) -> &[u8] {
+        &self.light[row.light.start as usize..row.light.end as usize]
+    }
+
+    fn dense(&self, row: &Row) -> &[u8] {
+        &self.body[self.dense..][row.dense.start as usize..row.dense.end as usize]
+    }
+}
+
+/// Reads blocks of pages, one page after the other.
+#[derive(Default)]
+pub(crate) struct BlockReader {
+    numbers: Vec<i64>,
+    /// Numbers of blocks of the page that were read, the oldest first.
+    kept: VecDeque<Kept>,
+}
+
+impl BlockReader {
+    /// To be called before blocks of another page are read.
+    pub(crate) fn turn(&mut self) {
+        self.kept.clear();
+    }
+
     /// Appends the `count` values of a block; gives what follows them in its light bytes.
-    pub(crate) fn values(
+    pub(crate) fn values<'a>(
         &mut self,
+        page: &'a OpenPage,
         index: usize,
         count: usize,
         decoder: &mut values::Decoder,
         values: &mut Vec<f64>,
-    ) -> Result<Cursor<'_>, Damage> {
+    ) -> Result<Cursor<'a>, Damage> {
         debug_assert!(count <= ROW_SAMPLES_MAX);
-        let summed = if matches!(self.rows[index].codec, Codec::Like | Codec::LikeDense) {
+        let summed = if matches!(page.rows[index].codec, Codec::Like | Codec::LikeDense) {
             let mut numbers = std::mem::take(&mut self.numbers);
             numbers.clear();
-            let summed = self.sum(index, count, 0, decoder, &mut numbers);
+            let summed = self.sum(page, index, count, 0, decoder, &mut numbers);
             self.numbers = numbers;
             Some(summed?)
         } else {
             None
         };
-        let row = &self.rows[index];
-        let mut light = Cursor::new(&self.light[row.light.clone()]);
+        let row = &page.rows[index];
+        let mut light = Cursor::new(page.light(row));
         if let Some((scaled, at)) = summed {
             light.take(at)?;
             values::Decoder::floats(scaled, &self.numbers, &mut light, values)?;
         } else {
-            decoder.decode(
-                row.codec,
-                count,
-                &mut light,
-                &self.body[self.dense..][row.dense.clone()],
-                values,
-            )?;
+            decoder.decode(row.codec, count, &mut light, page.dense(row), values)?;
         }
         if !row.has_extras {
             light.end()?;
@@ -329,22 +342,17 @@ impl PageReader {
     /// Blocks that others are like are often read next, and so their numbers are kept for a while.
     fn sum(
         &mut self,
+        page: &OpenPage,
         index: usize,
         count: usize,
         depth: usize,
         decoder: &mut values::Decoder,
         numbers: &mut Vec<i64>,
     ) -> Result<(Scaled, usize), Damage> {
-        let row = &self.rows[index];
-        let mut light = Cursor::new(&self.light[row.light.clone()]);
+        let row = &page.rows[index];
+        let mut light = Cursor::new(page.light(row));
         let start = numbers.len();
-        let scaled = decoder.numbers(
-            row.codec,
-            count,
-            &mut light,
-            &self.body[self.dense..][row.dense.clone()],
-            numbers,
-        )?;
+        let scaled = decoder.numbers(row.codec, count, &mut light, page.dense(row), numbers)?;
         let at = light.at();
         if let Some(distance) = scaled.like {
             let other = index.checked_sub(distance).filter(|_| distance > 0 && depth < LIKE_DEPTH_MAX);
@@ -353,7 +361,7 @@ impl PageReader {
             if let Some(kept) = self.kept.iter().find(fits) {
                 add(&mut numbers[start..], &kept.numbers);
             } else {
-                self.sum(other, count, depth + 1, decoder, numbers)?;
+                self.sum(page, other, count, depth + 1, decoder, numbers)?;
                 let (own, others) = numbers[start..].split_at_mut(count);
                 add(own, others);
                 numbers.truncate(start + count);

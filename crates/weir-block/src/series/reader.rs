@@ -7,12 +7,13 @@ use roaring::RoaringBitmap;
 use weir_signal::{Exemplar, Labels, Matcher, Metadata, Points, ReadError};
 
 use super::directory::{self, PageEntry, TimesEntry};
-use super::page::PageReader;
-use super::samples::{Order, Samples, Sink};
+use super::page::{BlockReader, OpenPage};
+use super::samples::{Samples, Sink};
 use super::spans::Spans;
 use super::summary::Summary;
-use super::times::{self, Column};
+use super::times::{Column, OpenTimes, Times};
 use super::{DATA, INDEX, SeriesNumber, exemplars, extras, metadata, tag};
+use crate::cache::Cache;
 use crate::frame::{Damage, FileReader, Place};
 use crate::index::{Index, IndexBuffers};
 use crate::read::{ReadAt, Watch};
@@ -35,8 +36,17 @@ impl Segment {
     /// # Errors
     /// What of the directories is damaged, or which file cannot be read.
     pub fn open(index: Arc<dyn ReadAt>, data: Arc<dyn ReadAt>) -> Result<Self, ReadError> {
-        let index = FileReader::open(index, INDEX)?;
-        let data = FileReader::open_without_table(data, DATA)?;
+        Self::open_with(index, data, None)
+    }
+
+    /// As [`Segment::open`]; pages that were read are kept in `cache` for whoever reads them next.
+    pub fn open_with(
+        index: Arc<dyn ReadAt>,
+        data: Arc<dyn ReadAt>,
+        cache: Option<&Arc<Cache>>,
+    ) -> Result<Self, ReadError> {
+        let index = FileReader::open(index, INDEX)?.with_cache(cache);
+        let data = FileReader::open_without_table(data, DATA)?.with_cache(cache);
         let (body, place) = index.read_named(tag::SUMMARY)?;
         let summary = Summary::read(&body).map_err(|damage| index.damaged(place, damage))?;
         if data.file().size() != summary.data_bytes {
@@ -58,6 +68,15 @@ impl Segment {
         let times = directory::read_times(&body).map_err(|damage| index.damaged(place, damage))?;
         let labels = Index::new(index.clone(), tag::LABELS);
         Ok(Self { index, data, summary, pages, times, labels, spans: OnceLock::new() })
+    }
+
+    /// The same segment without a cache: for whoever reads all of it once, or wants to see what is in the file.
+    #[must_use]
+    pub fn uncached(&self) -> Self {
+        let (index, data) = (self.index.clone().with_cache(None), self.data.clone().with_cache(None));
+        let labels = Index::new(index.clone(), tag::LABELS);
+        let (pages, times) = (self.pages.clone(), self.times.clone());
+        Self { index, data, summary: self.summary, pages, times, labels, spans: OnceLock::new() }
     }
 
     /// What is in it.
@@ -201,34 +220,19 @@ impl Segment {
 /// Times that one reader keeps, as decoded.
 const TIMES_KEPT_MAX: usize = 1 << 20;
 
-/// A column of times, decoded.
-pub(super) struct Times {
-    pub(super) all: Vec<i64>,
-    order: Order,
-    from_ms: i64,
-    to_ms: i64,
-}
-
-impl Times {
-    fn new(times: Vec<i64>) -> Self {
-        let order = if times.is_sorted() { Order::Ascending } else { Order::Any };
-        let from_ms = times.iter().copied().min().unwrap_or(i64::MAX);
-        let to_ms = times.iter().copied().max().unwrap_or(i64::MIN);
-        Self { all: times, order, from_ms, to_ms }
-    }
-}
-
 /// Reads labels and samples of a segment, best in the order of series: it keeps the page it read last.
 pub struct SegmentReader {
     segment: Arc<Segment>,
     labels: IndexBuffers,
-    page: PageReader,
-    /// Which page that is, and whether reading it went well.
-    page_index: Option<usize>,
+    /// The page that was read last, and which it is.
+    page: Option<(usize, Arc<OpenPage>)>,
+    blocks: BlockReader,
     /// The last one that was found damaged.
     page_damaged: Option<usize>,
     decoder: values::Decoder,
-    columns: HashMap<u32, Column>,
+    /// Pages of times, by their first column.
+    times_pages: HashMap<u32, Arc<OpenTimes>>,
+    /// Columns that were put together of parts of others.
     times: HashMap<u32, Arc<Times>>,
     times_kept: usize,
 }
@@ -239,11 +243,11 @@ impl SegmentReader {
         Self {
             segment,
             labels: IndexBuffers::default(),
-            page: PageReader::default(),
-            page_index: None,
+            page: None,
+            blocks: BlockReader::default(),
             page_damaged: None,
             decoder: values::Decoder::default(),
-            columns: HashMap::new(),
+            times_pages: HashMap::new(),
             times: HashMap::new(),
             times_kept: 0,
         }
@@ -307,17 +311,20 @@ impl SegmentReader {
             if self.page_damaged == Some(index) {
                 continue;
             }
-            match self.open_page(index) {
-                Ok(opened) => bytes += opened,
+            let open = match self.open_page(index) {
+                Ok((open, read)) => {
+                    bytes += read;
+                    open
+                }
                 Err(error) => {
                     watch.leave_out(error)?;
                     // Its other series need not read it again.
                     self.page_damaged = Some(index);
                     continue;
                 }
-            }
-            for row in self.page.rows_of(series.0) {
-                let times = match self.times(self.page.rows()[row].times) {
+            };
+            for row in open.rows_of(series.0) {
+                let times = match self.times(open.rows()[row].times) {
                     Ok(times) => times,
                     Err(error) => {
                         watch.leave_out(error)?;
@@ -328,7 +335,7 @@ impl SegmentReader {
                     continue;
                 }
                 let start = sink.columns().times.len();
-                if let Err(damage) = self.row(row, &times, sink) {
+                if let Err(damage) = self.row(&open, row, &times, sink) {
                     sink.truncate(start);
                     watch.leave_out(segment.data.damaged(page.place, damage))?;
                     continue;
@@ -342,13 +349,19 @@ impl SegmentReader {
         Ok(bytes)
     }
 
-    /// Appends the samples of a block of the open page.
-    pub(super) fn row(&mut self, row: usize, times: &Times, sink: &mut impl Sink) -> Result<(), Damage> {
+    /// Appends the samples of a block of the page that was opened last.
+    pub(super) fn row(
+        &mut self,
+        page: &OpenPage,
+        row: usize,
+        times: &Times,
+        sink: &mut impl Sink,
+    ) -> Result<(), Damage> {
         let columns = sink.columns();
         let start = columns.times.len();
         columns.times.extend_from_slice(&times.all);
-        let has_extras = self.page.rows()[row].has_extras;
-        let mut rest = self.page.values(row, times.all.len(), &mut self.decoder, columns.values)?;
+        let has_extras = page.rows()[row].has_extras;
+        let mut rest = self.blocks.values(page, row, times.all.len(), &mut self.decoder, columns.values)?;
         if has_extras {
             extras::read(&mut rest, start, sink)?;
         }
@@ -359,23 +372,19 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// Makes a page the open one; gives how many bytes were decoded for it.
-    pub(super) fn open_page(&mut self, index: usize) -> Result<u64, ReadError> {
-        if self.page_index == Some(index) {
-            return Ok(0);
+    /// Opens a page; gives it, and how many bytes were decoded for it: none where it was the last one.
+    pub(super) fn open_page(&mut self, index: usize) -> Result<(Arc<OpenPage>, u64), ReadError> {
+        if let Some((open, page)) = &self.page
+            && *open == index
+        {
+            return Ok((Arc::clone(page), 0));
         }
-        self.page_index = None;
-        let place = self.segment.pages[index].place;
-        let data = &self.segment.data;
-        let bytes =
-            self.page.open(|body| data.read_into(place, body), |damage| data.damaged(place, damage))?;
-        self.page_index = Some(index);
-        Ok(bytes)
-    }
-
-    /// The open page.
-    pub(super) fn page(&self) -> &PageReader {
-        &self.page
+        self.page = None;
+        self.blocks.turn();
+        let page = self.segment.data.decoded(self.segment.pages[index].place, OpenPage::read)?;
+        let bytes = page.body_bytes();
+        self.page = Some((index, Arc::clone(&page)));
+        Ok((page, bytes))
     }
 
     /// A column of times.
@@ -383,62 +392,46 @@ impl SegmentReader {
         if let Some(times) = self.times.get(&number) {
             return Ok(Arc::clone(times));
         }
-        if self.times_kept > TIMES_KEPT_MAX {
-            self.times.clear();
-            self.columns.clear();
-            self.times_kept = 0;
-        }
-        let times = match self.column(number)? {
-            (Column::Own(times), _) => times.clone(),
-            (Column::Part { base, count, parts }, place) => {
-                let (base, count, parts) = (*base, *count, parts.clone());
-                let damaged = |what| self.segment.data.damaged(place, Damage { at: 0, what });
-                let wrong = damaged("a column of times is part of one that is none");
-                let (Column::Own(base), _) = self.column(base)? else { return Err(wrong) };
-                let mut times = Vec::with_capacity(count);
-                let mut at = 0_usize;
-                for (skip, take) in parts {
-                    let Some(part) = base.get(at + skip..).and_then(|rest| rest.get(..take)) else {
-                        return Err(wrong);
-                    };
-                    times.extend_from_slice(part);
-                    at += skip + take;
-                }
-                times
+        let (page, place) = self.times_page(number)?;
+        let times = match page.column(number) {
+            Some(Column::Own(times)) => return Ok(Arc::clone(times)),
+            Some(Column::Part { base, count, parts }) => {
+                let base = self.times_page(*base)?.0.own(*base).map(Arc::clone);
+                base.and_then(|base| base.parts(*count, parts))
             }
+            None => None,
         };
-        self.times_kept += times.len();
-        let times = Arc::new(Times::new(times));
+        let what = "a column of times is part of one that is none";
+        let times = times.ok_or_else(|| self.segment.data.damaged(place, Damage { at: 0, what }))?;
+        self.times_kept += times.all.len();
+        let times = Arc::new(times);
         self.times.insert(number, Arc::clone(&times));
         Ok(times)
     }
 
-    /// A column as its page has it, and where that is.
-    fn column(&mut self, number: u32) -> Result<(&Column, Place), ReadError> {
-        let pages = &self.segment.times;
-        let index = pages.partition_point(|page| page.first <= number);
-        let Some(entry) = index.checked_sub(1).map(|index| pages[index]) else {
-            return Err(self
-                .segment
-                .index
-                .damaged(Place::default(), Damage { at: 0, what: "a block has times that no page has" }));
+    /// The page that a column of times stands on, and where that is.
+    fn times_page(&mut self, number: u32) -> Result<(Arc<OpenTimes>, Place), ReadError> {
+        let entries = &self.segment.times;
+        let index = entries.partition_point(|page| page.first <= number);
+        let Some(entry) = index.checked_sub(1).map(|index| entries[index]) else {
+            let what = "a block has times that no page has";
+            return Err(self.segment.index.damaged(Place::default(), Damage { at: 0, what }));
         };
-        if !self.columns.contains_key(&number) {
-            let data = &self.segment.data;
-            let body = data.read(entry.place)?;
-            let damaged = |damage| data.damaged(entry.place, damage);
-            let (first, columns) = times::read_page(&body).map_err(damaged)?;
-            let asked = number.checked_sub(first).map(|at| at as usize);
-            if first != entry.first || asked.is_none_or(|at| at >= columns.len()) {
-                return Err(damaged(Damage { at: 0, what: "a page of times is not the one it should be" }));
-            }
-            for (at, column) in (first..).zip(columns) {
-                if let Column::Own(times) = &column {
-                    self.times_kept += times.len();
-                }
-                self.columns.insert(at, column);
-            }
+        if let Some(page) = self.times_pages.get(&entry.first) {
+            return Ok((Arc::clone(page), entry.place));
         }
-        Ok((&self.columns[&number], entry.place))
+        let page = self.segment.data.decoded(entry.place, |body| OpenTimes::read(&body))?;
+        if page.first() != entry.first || page.column(number).is_none() {
+            let what = "a page of times is not the one it should be";
+            return Err(self.segment.data.damaged(entry.place, Damage { at: 0, what }));
+        }
+        if self.times_kept > TIMES_KEPT_MAX {
+            self.times.clear();
+            self.times_pages.clear();
+            self.times_kept = 0;
+        }
+        self.times_kept += page.times();
+        self.times_pages.insert(entry.first, Arc::clone(&page));
+        Ok((page, entry.place))
     }
 }

@@ -11,10 +11,13 @@
 //! ```
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ROW_SAMPLES_MAX;
+use super::samples::Order;
+use crate::cache::Decoded;
 use crate::frame::Damage;
 use crate::pack::Effort;
 use crate::times;
@@ -197,45 +200,110 @@ fn parts(base: &[i64], times: &[i64], out: &mut Vec<u8>) -> bool {
     done == times.len()
 }
 
+/// A column of times, decoded.
+pub(crate) struct Times {
+    pub(crate) all: Vec<i64>,
+    pub(crate) order: Order,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+}
+
+impl Times {
+    fn new(times: Vec<i64>) -> Self {
+        let order = if times.is_sorted() { Order::Ascending } else { Order::Any };
+        let from_ms = times.iter().copied().min().unwrap_or(i64::MAX);
+        let to_ms = times.iter().copied().max().unwrap_or(i64::MIN);
+        Self { all: times, order, from_ms, to_ms }
+    }
+
+    /// `count` of them, in parts: how many are passed over, how many taken. `None` where there are not so many.
+    pub(crate) fn parts(&self, count: usize, parts: &[(usize, usize)]) -> Option<Self> {
+        let mut times = Vec::with_capacity(count);
+        let mut rest = &self.all[..];
+        for &(skip, take) in parts {
+            let (part, after) = rest.get(skip..)?.split_at_checked(take)?;
+            times.extend_from_slice(part);
+            rest = after;
+        }
+        Some(Self::new(times))
+    }
+}
+
 /// A column as its page has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Column {
-    Own(Vec<i64>),
+    Own(Arc<Times>),
     Part { base: u32, count: usize, parts: Vec<(usize, usize)> },
 }
 
-/// Reads a page: the number of its first column, and its columns.
-pub(crate) fn read_page(body: &[u8]) -> Result<(u32, Vec<Column>), Damage> {
-    let mut cursor = Cursor::new(body);
-    let first = cursor.length(u32::MAX as usize)? as u32;
-    let count = cursor.length(body.len())?;
-    let mut columns = Vec::new();
-    let mut total = 0;
-    for _ in 0..count {
-        let head = cursor.length(ROW_SAMPLES_MAX << 1 | 1)?;
-        let count = head >> 1;
-        total += count;
-        if total > PAGE_TIMES_MAX {
-            return Err(cursor.damage("a page has more times than it may have"));
-        }
-        columns.push(if head & 1 == 0 {
-            let mut own = Vec::new();
-            times::decode(&mut cursor, count, &mut own)?;
-            Column::Own(own)
-        } else {
-            let base = cursor.length(u32::MAX as usize)? as u32;
-            let (mut parts, mut done) = (Vec::new(), 0);
-            while done < count {
-                let part = (cursor.length(ROW_SAMPLES_MAX)?, cursor.length(count - done)?);
-                if part.1 == 0 {
-                    return Err(cursor.damage("a part of a column is empty"));
-                }
-                done += part.1;
-                parts.push(part);
-            }
-            Column::Part { base, count, parts }
-        });
+/// A page of columns that was read.
+pub(crate) struct OpenTimes {
+    first: u32,
+    columns: Vec<Column>,
+    times: usize,
+}
+
+impl Decoded for OpenTimes {
+    fn bytes(&self) -> usize {
+        self.columns.len() * (size_of::<Column>() + size_of::<Times>()) + self.times * 8
     }
-    cursor.end()?;
-    Ok((first, columns))
+}
+
+impl OpenTimes {
+    /// The number of its first column.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// How many times all its columns have together.
+    pub(crate) fn times(&self) -> usize {
+        self.times
+    }
+
+    pub(crate) fn column(&self, number: u32) -> Option<&Column> {
+        self.columns.get(number.checked_sub(self.first)? as usize)
+    }
+
+    /// A column that is no part of another.
+    pub(crate) fn own(&self, number: u32) -> Option<&Arc<Times>> {
+        match self.column(number)? {
+            Column::Own(times) => Some(times),
+            Column::Part { .. } => None,
+        }
+    }
+
+    /// Takes apart the body of a page.
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Damage> {
+        let mut cursor = Cursor::new(body);
+        let first = cursor.length(u32::MAX as usize)? as u32;
+        let count = cursor.length(body.len())?;
+        let mut columns = Vec::new();
+        let mut total = 0;
+        for _ in 0..count {
+            let head = cursor.length(ROW_SAMPLES_MAX << 1 | 1)?;
+            let count = head >> 1;
+            total += count;
+            if total > PAGE_TIMES_MAX {
+                return Err(cursor.damage("a page has more times than it may have"));
+            }
+            columns.push(if head & 1 == 0 {
+                let mut own = Vec::new();
+                times::decode(&mut cursor, count, &mut own)?;
+                Column::Own(Arc::new(Times::new(own)))
+            } else {
+                let base = cursor.length(u32::MAX as usize)? as u32;
+                let (mut parts, mut done) = (Vec::new(), 0);
+                while done < count {
+                    let part = (cursor.length(ROW_SAMPLES_MAX)?, cursor.length(count - done)?);
+                    if part.1 == 0 {
+                        return Err(cursor.damage("a part of a column is empty"));
+                    }
+                    done += part.1;
+                    parts.push(part);
+                }
+                Column::Part { base, count, parts }
+            });
+        }
+        cursor.end()?;
+        Ok(Self { first, columns, times: total })
+    }
 }

@@ -11,6 +11,8 @@ use crate::read::Watch;
 /// Reads all of a segment and gives every damage found, each with its file, its place and what it is. Empty for a sound
 /// one. Damages of one page are named once.
 pub fn verify(segment: &Arc<Segment>) -> Vec<ReadError> {
+    // What is in the files counts, not what was in them when somebody read it.
+    let segment = &Arc::new(segment.uncached());
     let mut damages = Vec::new();
     segment.labels.verify(&mut damages);
     if let Err(error) = segment.exemplars(None, i64::MIN, i64::MAX, &mut Noting(&mut damages)) {
@@ -36,20 +38,23 @@ pub fn verify(segment: &Arc<Segment>) -> Vec<ReadError> {
     let mut count = 0;
     let mut samples = Samples::default();
     for (index, entry) in segment.pages.iter().enumerate() {
-        if let Err(error) = reader.open_page(index) {
-            note(error);
-            continue;
-        }
-        for row in 0..reader.page().rows().len() {
+        let page = match reader.open_page(index) {
+            Ok((page, _)) => page,
+            Err(error) => {
+                note(error);
+                continue;
+            }
+        };
+        for row in 0..page.rows().len() {
             samples.clear();
-            let times = match reader.times(reader.page().rows()[row].times) {
+            let times = match reader.times(page.rows()[row].times) {
                 Ok(times) => times,
                 Err(error) => {
                     note(error);
                     continue;
                 }
             };
-            match reader.row(row, &times, &mut samples) {
+            match reader.row(&page, row, &times, &mut samples) {
                 Ok(()) => count += samples.len() as u64,
                 Err(damage) => {
                     note(segment.data.damaged(entry.place, damage));

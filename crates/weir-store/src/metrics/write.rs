@@ -120,7 +120,8 @@ pub(crate) fn merge_parts(
     let mut exemplars = Vec::new();
     let mut families = BTreeMap::new();
     for (part, tombstones) in inputs {
-        let segment = part.metrics().map_err(damaged())?;
+        // All of it is read once: what queries read is not to go for that.
+        let segment = Arc::new(part.metrics().map_err(damaged())?.uncached());
         runs.push(Run::part(Arc::clone(&segment), segment.all_series().collect(), tombstones.clone()));
         families.extend(or_left_out(segment.metadata(), salvage).map_err(damaged())?.unwrap_or_default());
         if segment.summary().exemplars > 0 {

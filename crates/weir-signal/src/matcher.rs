@@ -1,6 +1,7 @@
 //! What selects series and streams by their labels.
 
 use std::fmt;
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -50,26 +51,80 @@ pub struct Matcher {
     name: Box<str>,
     op: MatchOp,
     value: Box<str>,
-    regex: Option<Regex>,
+    pattern: Option<Pattern>,
+}
+
+/// A compiled pattern. Most that people write are names, or what a name begins with; those need no automaton, and compiling
+/// one takes longer than many a query.
+#[derive(Debug, Clone)]
+enum Pattern {
+    /// Any of these.
+    Plain(Arc<[Plain]>),
+    Regex(Regex),
+}
+
+/// A literal, and what may follow it.
+#[derive(Debug)]
+struct Plain {
+    literal: Box<str>,
+    tail: Tail,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Tail {
+    Nothing,
+    Anything,
+    Something,
+}
+
+impl Plain {
+    /// Of an alternative without parentheses; `None` where it is more than a literal and `.*` or `.+`.
+    fn of(pattern: &str) -> Option<Self> {
+        let (literal, tail) = match (pattern.strip_suffix(".*"), pattern.strip_suffix(".+")) {
+            (Some(literal), _) => (literal, Tail::Anything),
+            (None, Some(literal)) => (literal, Tail::Something),
+            (None, None) => (pattern, Tail::Nothing),
+        };
+        is_literal(literal).then(|| Self { literal: literal.into(), tail })
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        value.strip_prefix(&*self.literal).is_some_and(|rest| match self.tail {
+            Tail::Nothing => rest.is_empty(),
+            Tail::Anything => true,
+            Tail::Something => !rest.is_empty(),
+        })
+    }
+}
+
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(|c| r"\.+*?()[]{}^$".contains(c))
 }
 
 impl Matcher {
     /// # Errors
     /// A pattern that is no regular expression, or one that compiles to more than 1 MiB.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
-        let regex =
-            match op {
-                MatchOp::Equal | MatchOp::NotEqual => None,
-                MatchOp::Regex | MatchOp::NotRegex => Some(re2_whole(value).map_err(|reason| {
-                    MatcherError { label: name.to_owned(), pattern: value.to_owned(), reason }
-                })?),
-            };
-        Ok(Self { name: name.into(), op, value: value.into(), regex })
+        let pattern = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => {
+                let plain: Option<Arc<[_]>> = value.split('|').map(Plain::of).collect();
+                Some(match plain {
+                    Some(plain) => Pattern::Plain(plain),
+                    None => Pattern::Regex(re2_whole(value).map_err(|reason| MatcherError {
+                        label: name.to_owned(),
+                        pattern: value.to_owned(),
+                        reason,
+                    })?),
+                })
+            }
+        };
+        Ok(Self { name: name.into(), op, value: value.into(), pattern })
     }
 
     /// `name = value`.
     pub fn equal(name: &str, value: &str) -> Self {
-        Self { name: name.into(), op: MatchOp::Equal, value: value.into(), regex: None }
+        Self { name: name.into(), op: MatchOp::Equal, value: value.into(), pattern: None }
     }
 
     /// The label's name.
@@ -89,13 +144,12 @@ impl Matcher {
 
     /// Whether a label of this value is selected.
     pub fn matches(&self, value: &str) -> bool {
-        match (self.op, &self.regex) {
-            (MatchOp::Equal, _) => *self.value == *value,
-            (MatchOp::NotEqual, _) => *self.value != *value,
-            (MatchOp::Regex, Some(regex)) => regex.is_match(value),
-            (MatchOp::NotRegex, Some(regex)) => !regex.is_match(value),
-            (MatchOp::Regex | MatchOp::NotRegex, None) => unreachable!("`new` compiles every pattern"),
-        }
+        let equal = match &self.pattern {
+            None => *self.value == *value,
+            Some(Pattern::Plain(plain)) => plain.iter().any(|plain| plain.matches(value)),
+            Some(Pattern::Regex(regex)) => regex.is_match(value),
+        };
+        equal == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
     /// Whether labels are selected.
@@ -111,8 +165,7 @@ impl Matcher {
     /// The values that a pattern of plain alternatives (`a|b|c`) stands for; `None` for any other pattern and for
     /// comparisons.
     pub fn alternatives(&self) -> Option<Vec<&str>> {
-        let plain = |value: &str| !value.contains(|c| r"\.+*?()[]{}^$".contains(c));
-        (self.regex.is_some() && plain(&self.value)).then(|| self.value.split('|').collect())
+        (self.pattern.is_some() && is_literal(&self.value)).then(|| self.value.split('|').collect())
     }
 }
 
@@ -139,6 +192,20 @@ impl fmt::Debug for Matcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn plain_patterns_match_what_their_automaton_does(
+            parts in proptest::collection::vec(("[ab\n\u{e9}-]{0,2}", proptest::sample::select(vec!["", ".*", ".+"])), 0..4),
+            value in "[ab\n\u{e9}-]{0,4}",
+        ) {
+            let parts: Vec<_> = parts.into_iter().map(|(literal, tail)| literal + tail).collect();
+            let pattern = parts.join("|");
+            let matcher = Matcher::new("a", MatchOp::Regex, &pattern).unwrap();
+            proptest::prop_assert!(matches!(matcher.pattern, Some(Pattern::Plain(_))));
+            proptest::prop_assert_eq!(matcher.matches(&value), re2_whole(&pattern).unwrap().is_match(&value));
+        }
+    }
 
     #[test]
     fn a_pattern_matches_the_whole_value() {

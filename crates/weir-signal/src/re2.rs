@@ -25,13 +25,14 @@ pub fn re2(pattern: &str) -> Result<Regex, String> {
 /// In one line, why it is no regular expression.
 pub fn re2_whole(pattern: &str) -> Result<Regex, String> {
     let rewritten = rewritten(pattern);
-    // Alone first: what is in parentheses could close them.
-    regex_syntax_check(&rewritten)?;
-    compile(&format!("^(?s:{rewritten})$"))
-}
-
-fn regex_syntax_check(pattern: &str) -> Result<(), String> {
-    compile(pattern).map(drop)
+    let whole = compile(&format!("^(?s:{rewritten})$"));
+    match whole {
+        // What is in parentheses could close them.
+        Ok(whole) if rewritten.contains(')') => compile(&rewritten).map(|_| whole),
+        Ok(whole) => Ok(whole),
+        // Said of the pattern itself.
+        Err(error) => Err(compile(&rewritten).err().unwrap_or(error)),
+    }
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {

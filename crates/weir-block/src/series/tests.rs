@@ -10,7 +10,7 @@ use weir_signal::{
 
 use super::{Finished, Samples, Segment, SegmentOptions, SegmentReader, SegmentWriter, SeriesNumber, verify};
 use crate::read::InMemory;
-use crate::{Effort, ReadAt, Strict};
+use crate::{Cache, Effort, ReadAt, Strict};
 
 pub(super) type Series = Vec<(Labels, Samples)>;
 
@@ -29,8 +29,8 @@ pub(super) fn write(series: &Series, effort: Effort) -> Finished {
 pub(super) fn open(finished: &Finished) -> Arc<Segment> {
     let file =
         |name: &str, bytes: &[u8]| -> Arc<dyn ReadAt> { Arc::new(InMemory::new(name, bytes.to_vec())) };
-    let segment = Segment::open(file("index", &finished.index), file("data", &finished.data));
-    Arc::new(segment.unwrap())
+    let (index, data) = (file("index", &finished.index), file("data", &finished.data));
+    Arc::new(Segment::open_with(index, data, Some(&Cache::new(1 << 20))).unwrap())
 }
 
 /// Equal also where a NaN is.
@@ -46,19 +46,22 @@ fn check(series: &Series, effort: Effort) {
     let finished = write(series, effort);
     let segment = open(&finished);
     assert_eq!(verify(&segment), []);
-    let mut reader = SegmentReader::new(Arc::clone(&segment));
     assert_eq!(segment.summary(), &finished.summary);
     let kept: Vec<_> = series.iter().filter(|(_, samples)| !samples.is_empty()).collect();
     assert_eq!(segment.all_series().count(), kept.len());
-    for (number, (labels, samples)) in segment.all_series().zip(kept) {
-        assert_eq!(reader.labels(number).unwrap(), *labels);
-        let mut found = Samples::default();
-        reader.samples(number, i64::MIN, i64::MAX, &mut found, &mut Strict).unwrap();
-        assert!(same(&found, samples), "{labels}:\n{found:?}\n{samples:?}");
-        let mut points = Points::default();
-        reader.points(number, i64::MIN, i64::MAX, &mut points, &mut Strict).unwrap();
-        assert_eq!(points.times, samples.times);
-        assert_eq!(points.histograms.len(), samples.histograms.len());
+    // Without the cache, into it, out of it.
+    for segment in [&Arc::new(segment.uncached()), &segment, &segment] {
+        let mut reader = SegmentReader::new(Arc::clone(segment));
+        for (number, (labels, samples)) in segment.all_series().zip(&kept) {
+            assert_eq!(reader.labels(number).unwrap(), *labels);
+            let mut found = Samples::default();
+            reader.samples(number, i64::MIN, i64::MAX, &mut found, &mut Strict).unwrap();
+            assert!(same(&found, samples), "{labels}:\n{found:?}\n{samples:?}");
+            let mut points = Points::default();
+            reader.points(number, i64::MIN, i64::MAX, &mut points, &mut Strict).unwrap();
+            assert_eq!(points.times, samples.times);
+            assert_eq!(points.histograms.len(), samples.histograms.len());
+        }
     }
 }
 

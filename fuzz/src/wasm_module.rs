@@ -43,7 +43,7 @@ fn run(input: &[u8]) -> u64 {
             Ok(checked) => {
                 let metered = meter(&checked);
                 let valid = Validator::new_with_features(WasmFeatures::default()).validate_all(&metered);
-                assert!(valid.is_ok(), "{valid:?}");
+                assert!(valid.is_ok(), "{:?}", valid.err());
                 if profile == Profile::Deterministic {
                     assert!(matches!(
                         check(&metered, profile, &Limits::default()),

@@ -417,7 +417,7 @@ fn cases() -> Vec<Case> {
     let targets = 64;
     let mut blocks = format!(
         "{CHANCE} (br_table {} (i32.and (i32.shr_u (local.get $q) (i32.const 7)) (i32.const 63)))",
-        (0..targets).map(|t| format!("{t} ")).collect::<String>()
+        (0..targets).map(|target| target.to_string()).collect::<Vec<_>>().join(" ")
     );
     for index in 0..targets {
         blocks = format!(

@@ -236,7 +236,7 @@ pub const BYTE: u64 = 1;
 pub const ELEMENT: u64 = 90;
 /// Gas of one element copied or filled.
 pub const ELEMENT_MOVED: u64 = 14;
-/// Gas of one local, set to zero at a function's entry.
+/// Locals that one gas pays for, which are set to zero at a function's entry.
 pub const LOCALS_PER_GAS: u64 = 2;
 
 /// Units of stack that a frame takes besides its values: return address and saved registers.
@@ -245,3 +245,15 @@ pub const FRAME: u64 = 8;
 pub const INSTRUCTIONS_PER_UNIT: u64 = 4;
 /// Gas of entering the host, whatever its function does; it charges for that itself.
 pub const HOST_CALL: u64 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::Class;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_classes() {
+        for (index, (class, gas)) in Class::TABLE.iter().enumerate() {
+            assert_eq!((*class as usize, class.gas()), (index, *gas));
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::engine::{Module, TICK};
 use crate::guest::{Guest, Params, Results, stop};
 use crate::meter::{GAS, MEMORY, STACK, START};
 use crate::profile::Profile;
-use crate::stop::{Stop, Trap};
+use crate::stop::Stop;
 
 /// What an instance may use until it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,11 +170,5 @@ impl<T: Send + 'static> Instance<T> {
     pub fn finish(mut self) -> (T, u64) {
         let used = self.gas_used();
         (self.store.into_data().data, used)
-    }
-}
-
-impl From<Trap> for Stop {
-    fn from(trap: Trap) -> Self {
-        Self::Trap(trap)
     }
 }

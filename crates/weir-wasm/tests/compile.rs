@@ -1,5 +1,9 @@
 //! Compilation in a process of its own, and the cache. The process is this program, called again.
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed step is a failed test; it is its own harness"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +77,7 @@ fn a_child_ends_with_its_limits() {
         match engine.load(&large) {
             Err(LoadError::Child(ChildError::Killed { limits: told, .. })) => assert_eq!(told, limits),
             Err(LoadError::Child(ChildError::Refused(message))) => {
-                assert!(message.contains("memory"), "{message}")
+                assert!(message.contains("memory"), "{message}");
             }
             Err(other) => panic!("{limits:?}: {other}"),
             Ok(_) => panic!("{limits:?}: compiled"),

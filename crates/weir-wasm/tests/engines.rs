@@ -52,7 +52,7 @@ fn wasmtime_and_wasmi_agree() {
             Err(refusal) => panic!("seed {seed}: {refusal}"),
         };
         let metered = meter(&checked);
-        let gas = if seed % 3 == 0 { 2_000_000 } else { 5_000_000 };
+        let gas = if seed.is_multiple_of(3) { 2_000_000 } else { 5_000_000 };
         let ours = on_wasmtime(&engine, &wasm, gas, seed);
         let theirs = on_wasmi(&metered, gas, seed);
         if ours != theirs {
@@ -86,9 +86,9 @@ fn module(seed: u64) -> Vec<u8> {
     let config = wasm_smith::Config {
         available_imports: Some(wat::parse_str(IMPORTS).unwrap()),
         exports: Some(wat::parse_str(EXPORTS).unwrap()),
-        disallow_traps: seed % 2 == 0,
+        disallow_traps: seed.is_multiple_of(2),
         canonicalize_nans: true,
-        allow_start_export: seed % 5 == 0,
+        allow_start_export: seed.is_multiple_of(5),
         max_imports: 8,
         max_instructions: 400,
         max_memory32_bytes: 3 << 16,
@@ -163,10 +163,10 @@ fn on_wasmtime(engine: &Engine, wasm: &[u8], gas: u64, seed: u64) -> Run {
     let mut calls = vec![(Ok(0), (gas - instance.gas_used()) as i64)];
     for entry in 0..5 {
         let outcome = match entry {
-            0 => instance.call::<_, i64>("long", (a, b)).map(|v| v as u64),
-            1 => instance.call::<_, i32>("int", d).map(|v| v as u64),
+            0 => instance.call::<_, i64>("long", (a, b)).map(|value| value as u64),
+            1 => instance.call::<_, i32>("int", d).map(|value| value as u64),
             2 => instance.call::<_, f64>("float", (c, a)).map(f64::to_bits),
-            3 => instance.call::<_, f32>("single", b).map(|v| u64::from(v.to_bits())),
+            3 => instance.call::<_, f32>("single", b).map(|value| u64::from(value.to_bits())),
             _ => instance.call::<_, ()>("nothing", ()).map(|()| 0),
         };
         let out = matches!(outcome, Err(Stop::OutOfGas));
@@ -270,10 +270,10 @@ fn on_wasmi(metered: &[u8], gas: u64, seed: u64) -> Run {
         };
         let started = entry != START;
         let value = match results.first() {
-            Some(wasmi::Val::I32(v)) => i64::from(*v) as u64,
-            Some(wasmi::Val::I64(v)) => *v as u64,
-            Some(wasmi::Val::F32(v)) => u64::from(v.to_bits()),
-            Some(wasmi::Val::F64(v)) => v.to_bits(),
+            Some(wasmi::Val::I32(value)) => i64::from(*value) as u64,
+            Some(wasmi::Val::I64(value)) => *value as u64,
+            Some(wasmi::Val::F32(value)) => u64::from(value.to_bits()),
+            Some(wasmi::Val::F64(value)) => value.to_bits(),
             _ => 0,
         };
         let ended = stop.is_some();

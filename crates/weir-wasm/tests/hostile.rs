@@ -17,7 +17,7 @@ fn engine() -> Engine {
 fn run(engine: &Engine, wat: &str) -> Stop {
     let module = engine.load(&wat::parse_str(wat).unwrap()).unwrap();
     let prepared = Linker::<()>::new(engine).prepare(&module).unwrap();
-    let budget = Budget { time: Some(Duration::from_secs(60)), ..Budget::gas(100_000_000) };
+    let budget = Budget { time: Some(Duration::from_mins(1)), ..Budget::gas(100_000_000) };
     match prepared.instantiate((), &budget) {
         Ok(mut instance) => {
             let stop = instance.call::<(), ()>("main", ()).expect_err("it stops");
@@ -165,7 +165,7 @@ fn compile_bombs_are_refused_or_compile_in_seconds() {
         let begun = Instant::now();
         assert_eq!(refusal(&accepted), None);
         println!("{:>6} ms  {}…", begun.elapsed().as_millis(), &accepted[..30]);
-        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert!(begun.elapsed() < Duration::from_mins(1));
     }
 }
 

@@ -262,3 +262,20 @@ fn what_controls_a_node_passes_by_a_route_that_names_it() {
     let weir = on_chain("evm", &[good.port], named).start();
     assert_eq!(post(weir.port, &call(7, "admin_addPeer").to_string()).status(), 200);
 }
+
+#[test]
+fn a_slow_read_is_asked_of_a_second_node() {
+    let slow = Origin::scripted(|served| {
+        let _ = served.request();
+        std::thread::sleep(std::time::Duration::from_secs(20));
+    });
+    let good = node("good");
+    let weir = on_chain("evm", &[slow.port, good.port], "").start();
+    let begun = std::time::Instant::now();
+    for _ in 0..8 {
+        let answer = post(weir.port, &call(7, "eth_call").to_string());
+        assert_eq!(answer.text(), r#"{"id":7,"jsonrpc":"2.0","result":"good eth_call"}"#);
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(weir.operate("GET", "/metrics", "", "").text().contains("weir_chain_hedges_total{chain=\"c\"}"));
+}

@@ -35,6 +35,8 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct ChainMetrics {
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
+    /// Reads that a second node was asked for.
+    pub(crate) hedges: Counter,
 }
 
 /// A node's place in its chain, as an endpoint of a service.
@@ -52,6 +54,7 @@ struct Families {
     calls: Counters,
     duration: Histograms,
     kept: Counters,
+    hedges: Counters,
 }
 
 /// A method's series.
@@ -89,6 +92,13 @@ impl Chains {
                     "Calls about final blocks, by chain and whether their answer was kept.",
                 )
                 .labels(&["chain", "found"]),
+            ),
+            hedges: registry.counters(
+                Family::new(
+                    "weir_chain_hedges_total",
+                    "Reads that a second node was asked for because the first was slow, by chain.",
+                )
+                .labels(&["chain"]),
             ),
         };
         Self { live: HashMap::new(), families, workers }
@@ -139,6 +149,7 @@ impl ChainLive {
             metrics: ChainMetrics {
                 hits: families.kept.series(&[chain.id.as_str(), "yes"]),
                 misses: families.kept.series(&[chain.id.as_str(), "no"]),
+                hedges: families.hedges.series(&[chain.id.as_str()]),
             },
             health: watch.table(),
             kept: (0..workers).map(|_| Mutex::new(Kept::new(KEPT_BYTES_MAX / workers))).collect(),

@@ -1,6 +1,7 @@
-//! A copy of a request: sent to an endpoint, its answer read and dropped.
+//! A request beside the one that is answered: its answer is read into memory, or dropped.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use weir_head::{Limits, Method, Parsed, ResponseHead, parse_response};
@@ -9,7 +10,7 @@ use weir_model::Mono;
 
 use super::connect;
 use crate::flow::{Coding, Flow};
-use crate::live::ServiceLive;
+use crate::live::{EndpointLive, ServiceLive};
 use crate::worker::Worker;
 
 /// Answers of copies are read up to this size, for the connection's sake.
@@ -30,18 +31,31 @@ pub(crate) async fn send_copy(
         service.picker.pick(cursor, &mut worker.rng.borrow_mut(), None, usable, |_| 0)
     });
     let Some(endpoint) = picked.map(|index| &service.endpoints[index]) else { return false };
-    let mut upstream = match connect::pooled(worker, endpoint, now) {
+    ask(worker, endpoint, bytes, method, deadline, ANSWER_BYTES_MAX).await.is_some()
+}
+
+/// The answer of an endpoint to the bytes of a whole request, with its body; `None` where it gives none, or one that is
+/// longer than `most`. Cancel-safe: dropping it closes the connection.
+pub(super) async fn ask(
+    worker: &Worker,
+    endpoint: &Arc<EndpointLive>,
+    bytes: &[u8],
+    method: Method,
+    deadline: Mono,
+    most: usize,
+) -> Option<(ResponseHead, Vec<u8>)> {
+    let mut upstream = match connect::pooled(worker, endpoint, mono_now()) {
         Some(upstream) => upstream,
         None => match connect::dial(endpoint, deadline).await {
             Ok(upstream) => upstream,
-            Err(_) => return false,
+            Err(_) => return None,
         },
     };
     upstream.requests += 1;
     let mut flow = Flow::default();
     flow.out.extend_from_slice(bytes);
     if poll_fn(|cx| flow.poll_flush(cx, &mut upstream.stream)).await.is_err() {
-        return false;
+        return None;
     }
     let mut head = ResponseHead::default();
     let limits = Limits { head_bytes: 16 * 1024, ..Limits::default() };
@@ -75,18 +89,18 @@ pub(crate) async fn send_copy(
     })
     .await;
     if !read || head.status == 101 {
-        return false;
+        return None;
     }
     flow.start(head.framing, Coding::Identity, u64::MAX);
-    let mut dropped = Vec::new();
+    let mut body = Vec::new();
     let whole = poll_fn(|cx| {
         let buf = upstream.buf.get_or_insert_with(Buf::take);
-        flow.poll_collect(cx, &mut upstream.stream, buf, ANSWER_BYTES_MAX, &mut dropped)
+        flow.poll_collect(cx, &mut upstream.stream, buf, most, &mut body)
     })
     .await;
     let whole = matches!(whole, Ok(true));
     if whole && head.keep_alive {
         worker.pools.borrow_mut().check_in(upstream, mono_now(), |most| worker.share_of(most));
     }
-    whole
+    whole.then_some((head, body))
 }

@@ -9,6 +9,7 @@ mod answer;
 mod connect;
 mod copy;
 mod head;
+mod hedge;
 mod pass;
 mod record;
 mod route;
@@ -316,12 +317,10 @@ async fn serve<'p>(
     {
         return Ok(Outcome::Reply(reply));
     }
-    let answered = send::send(worker, client, exchange, listener, route, service).await?;
-    if let Some(chain) = &chain {
-        return match rpc::keep(worker, client, exchange, chain, answered).await? {
-            Ok(reply) => Ok(Outcome::Reply(reply)),
-            Err(answered) => Ok(Outcome::Answered(answered)),
-        };
+    let sent = send::send(worker, client, exchange, listener, route, service).await?;
+    match (&chain, sent) {
+        (Some(chain), sent) => rpc::keep(worker, client, exchange, chain, sent).await,
+        (None, send::Sent::Answered(answered)) => Ok(Outcome::Answered(answered)),
+        (None, send::Sent::Whole(body)) => Ok(Outcome::Reply(rpc::whole(exchange, body))),
     }
-    Ok(Outcome::Answered(answered))
 }

@@ -12,7 +12,7 @@ use super::admit::{Admitted, InFlight};
 use super::connect::{self, Tried};
 use super::rpc::READ_RETRY;
 use super::wait::{await_answer, downstream, while_client_waits};
-use super::{Exchange, Refusal, Why, stage};
+use super::{Exchange, Refusal, Why, hedge, stage};
 use crate::connection::Client;
 use crate::live::{EndpointLive, ListenerLive, RouteLive, ServiceLive};
 use crate::pool::Upstream;
@@ -25,6 +25,14 @@ pub(super) struct Answered {
     /// Whether the request has been sent to its end.
     pub(super) sent: bool,
     pub(super) in_flight: InFlight,
+}
+
+/// What came of sending.
+pub(super) enum Sent {
+    /// An answer whose body follows.
+    Answered(Answered),
+    /// The body of one that was read as a whole; its head is in the exchange.
+    Whole(Vec<u8>),
 }
 
 /// Ends a retry that was begun under the budget, however the try ends.
@@ -44,7 +52,7 @@ pub(super) async fn send(
     listener: &ListenerLive,
     route: &RouteLive,
     admitted: Admitted<'_>,
-) -> Result<Answered, Refusal> {
+) -> Result<Sent, Refusal> {
     let Admitted { service, pass } = admitted;
     let result = tries(worker, client, exchange, listener, route, service).await;
     if let (Some(breaker), Some(pass)) = (&service.breaker, pass) {
@@ -71,7 +79,7 @@ async fn tries(
     listener: &ListenerLive,
     route: &RouteLive,
     service: &ServiceLive,
-) -> Result<Answered, Refusal> {
+) -> Result<Sent, Refusal> {
     if route.hot.retries && exchange.request.method.is_idempotent() {
         hold_body(client, exchange, listener, route.hold_bytes).await?;
     }
@@ -89,7 +97,8 @@ async fn tries(
         let endpoint = connect::pick(worker, exchange, service, tried, now)?;
         exchange.seen.endpoint = Some(endpoint);
         let mut tally = Tally::default();
-        let result = one_try(
+        let hedge = hedge::prepare(worker, client, exchange, route, service, tried, endpoint, now);
+        let first = one_try(
             worker,
             client,
             exchange,
@@ -100,10 +109,21 @@ async fn tries(
             now,
             stale_before,
             &mut tally,
-        )
-        .await;
+        );
+        let result = match hedge {
+            None => first.await,
+            // Boxed: rare, and it holds a second connection's state.
+            Some(hedge) => match Box::pin(hedge::race(worker, hedge, first)).await {
+                hedge::First::Usual(result) => result,
+                hedge::First::Hedge(whole) => {
+                    exchange.seen.endpoint = Some(whole.endpoint);
+                    exchange.response = whole.head;
+                    return Ok(Sent::Whole(whole.body));
+                }
+            },
+        };
         if result.is_ok() && exchange.response.status < 500 {
-            return result;
+            return result.map(Sent::Answered);
         }
         let cause = match &result {
             Ok(_) => Cause::Status(exchange.response.status),
@@ -128,7 +148,7 @@ async fn tries(
             },
         };
         if !may_retry(policy, cause, &attempt) {
-            return result;
+            return result.map(Sent::Answered);
         }
         if matches!(cause, Cause::StaleConnection) {
             // The endpoint is well; only the connection had been closed. The same one is dialled afresh.
@@ -137,7 +157,7 @@ async fn tries(
             continue;
         }
         if !service.retry_budget.try_begin(policy, service.gate.inside()) {
-            return result;
+            return result.map(Sent::Answered);
         }
         _retrying = Some(Retrying(&service.retry_budget));
         worker.metrics.inc(&service.metrics.retries);

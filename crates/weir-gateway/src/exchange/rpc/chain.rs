@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use weir_emit::metrics::Histogram;
 use weir_head::{Framing, Known};
 use weir_jsonrpc::methods::{Dialect, Effect, Subject};
-use weir_jsonrpc::{Limits, Outcome, read_answers, read_uri, write_result};
+use weir_jsonrpc::{Limits, read_answers, read_uri, write_result};
 use weir_model::{FailureKind, Mono, RetryOn, RetryPolicy, fixed_hash};
 
 use super::super::answer::{Reply, ReplyBody};
 use super::super::route::refuse;
-use super::super::send::Answered;
-use super::super::{Exchange, Refusal};
+use super::super::send::Sent;
+use super::super::{Exchange, Outcome, Refusal};
 use super::{Calls, apart, limits, read};
 use crate::chain::ChainLive;
 use crate::connection::Client;
@@ -183,35 +183,54 @@ fn look_up(worker: &Worker, chain: &ChainLive, name: &[u8]) -> Option<Vec<u8>> {
     found
 }
 
-/// Reads an answer that may be kept, and keeps it. Gives the answer back untouched where it is too long for that.
+/// Keeps an answer that may be kept, reading it where it is short enough.
 pub(in super::super) async fn keep(
     worker: &Worker,
     client: &mut Client,
     exchange: &mut Exchange,
     chain: &ChainLive,
-    answered: Answered,
-) -> Result<Result<Reply, Answered>, Refusal> {
-    let short = matches!(exchange.response.framing, Framing::Length(bytes) if bytes <= KEPT_BYTES_MAX);
-    if exchange.response.status != 200 || !short || exchange.response.fields.has(Known::ContentEncoding) {
-        return Ok(Err(answered));
-    }
-    let Some((subject, name)) = exchange.meaning.keep.take() else { return Ok(Err(answered)) };
-    let content_type = exchange.response.fields.get(Known::ContentType).map(|value| value.to_vec());
-    let body = apart::collect(worker, client, exchange, answered).await?;
-    if let (Some(at), Some(held)) =
-        (chain.final_height(), worth_keeping(chain.dialect, subject, &name, &body))
-    {
-        if held.height <= at {
-            chain.kept(worker.index, |kept| kept.put(name, held.bytes.to_vec(), held.height));
+    sent: Sent,
+) -> Result<Outcome, Refusal> {
+    let wanted = exchange.meaning.keep.take();
+    let plain = exchange.response.status == 200 && !exchange.response.fields.has(Known::ContentEncoding);
+    let body = match sent {
+        Sent::Whole(body) => body,
+        Sent::Answered(answered) => {
+            let short =
+                matches!(exchange.response.framing, Framing::Length(bytes) if bytes <= KEPT_BYTES_MAX);
+            if wanted.is_none() || !plain || !short {
+                return Ok(Outcome::Answered(answered));
+            }
+            apart::collect(worker, client, exchange, answered).await?
         }
+    };
+    if let Some((subject, name)) = wanted.filter(|_| plain && body.len() as u64 <= KEPT_BYTES_MAX)
+        && let Some(at) = chain.final_height()
+        && let Some(held) = worth_keeping(chain.dialect, subject, &name, &body)
+        && held.height <= at
+    {
+        chain.kept(worker.index, |kept| kept.put(name, held.bytes.to_vec(), held.height));
     }
-    let content_type = content_type.and_then(|value| String::from_utf8(value).ok());
-    Ok(Ok(Reply {
-        status: 200,
-        fields: Vec::new(),
-        content_type: content_type.map_or(Cow::Borrowed("application/json"), Cow::Owned),
+    Ok(Outcome::Reply(whole(exchange, body)))
+}
+
+/// An endpoint's answer that was read as a whole, as an answer of our own.
+pub(in super::super) fn whole(exchange: &Exchange, body: Vec<u8>) -> Reply {
+    let content_type = exchange.response.fields.get(Known::ContentType);
+    let content_type = content_type.and_then(|value| std::str::from_utf8(value).ok());
+    let mut fields = Vec::new();
+    if let Some(coding) = exchange.response.fields.get(Known::ContentEncoding) {
+        fields.extend_from_slice(b"content-encoding: ");
+        fields.extend_from_slice(coding);
+        fields.extend_from_slice(b"\r\n");
+    }
+    Reply {
+        status: exchange.response.status,
+        fields,
+        content_type: content_type
+            .map_or(Cow::Borrowed("application/json"), |text| Cow::Owned(text.to_owned())),
         body: ReplyBody::Own(body),
-    }))
+    }
 }
 
 /// A part of an answer, and the block that it depends on.
@@ -222,7 +241,7 @@ struct Held<'a> {
 
 fn worth_keeping<'a>(dialect: Dialect, subject: Subject, name: &[u8], body: &'a [u8]) -> Option<Held<'a>> {
     let answers = read_answers(body, &Limits { bytes: body.len(), calls: 1, ..Limits::default() }).ok()?;
-    let Outcome::Result(result) = answers.answers.first()?.outcome else { return None };
+    let weir_jsonrpc::Outcome::Result(result) = answers.answers.first()?.outcome else { return None };
     if result == b"null" {
         // Not there yet, or pruned: another node may have it.
         return None;

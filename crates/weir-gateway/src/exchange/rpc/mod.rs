@@ -26,7 +26,7 @@ use crate::snapshot::Snapshot;
 
 pub(super) use apart::serve_apart;
 pub(crate) use chain::Meaning;
-pub(super) use chain::{READ_RETRY, keep, pick, understand};
+pub(super) use chain::{READ_RETRY, keep, pick, understand, whole};
 
 /// What is known of the calls that a request makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use weir_emit::logging::Colour;
 use weir_emit::metrics::{Columns, Family, Registry};
 use weir_emit::trail::Trail;
 use weir_http::{BindError, mono_now};
-use weir_model::{AccessLogFormat, Model, RateLimit};
+use weir_model::{AccessLogFormat, Model, RateLimit, Telemetry};
 
 use crate::assemble::{Addresses, AssembleError, Assembler, Secrets};
 use crate::shared::Shared;
@@ -39,9 +39,37 @@ pub enum GatewayError {
     /// A thread or another resource of the operating system can't be had.
     #[error("the operating system refused a resource: {0}")]
     System(#[from] std::io::Error),
+    /// What the model says of the store cannot be put in force.
+    #[error(transparent)]
+    Store(StoreError),
     /// The gateway is draining or its workers are gone.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+/// Judges what a model says of the store in the same process, and gives what puts it in force. An error refuses the change
+/// as a whole.
+pub struct StoreChange(Box<Judge>);
+
+type Judge = dyn Fn(&Arc<Telemetry>) -> Result<PutInForce, StoreError> + Send + Sync;
+/// Puts in force what was judged.
+pub type PutInForce = Box<dyn FnOnce() + Send>;
+/// Why what a model says of the store cannot be put in force.
+pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreChange {
+    /// What judges by `judge`.
+    pub fn new(
+        judge: impl Fn(&Arc<Telemetry>) -> Result<PutInForce, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(judge))
+    }
+}
+
+impl std::fmt::Debug for StoreChange {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("StoreChange")
+    }
 }
 
 /// A change that is live.
@@ -68,6 +96,8 @@ struct Inner {
     shared: Arc<Shared>,
     current: ArcSwap<Snapshot>,
     inboxes: Vec<mpsc::Sender<Order>>,
+    /// What takes changes of the store in the same process, where there is one.
+    store: OnceLock<StoreChange>,
     /// One change at a time.
     state: Mutex<State>,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -142,6 +172,7 @@ impl Gateway {
                 shared,
                 current: ArcSwap::from(snapshot.clone()),
                 inboxes,
+                store: OnceLock::new(),
                 state: Mutex::new(State { assembler, sockets, addresses, stopping: false }),
                 threads: std::sync::Mutex::new(threads),
             }),
@@ -153,6 +184,11 @@ impl Gateway {
         drop(state);
         tokio::spawn(resolve::follow(gateway.clone()));
         Ok(gateway)
+    }
+
+    /// Has changes of what the model says of the store judged, and put in force with the rest. The first one given stays.
+    pub fn follow_store(&self, change: StoreChange) {
+        self.inner.store.get_or_init(|| change);
     }
 
     /// The model in force.
@@ -239,6 +275,19 @@ impl Gateway {
             state.addresses.insert(name, addresses);
         }
         let changes = weir_config::changes(&current.model, &model);
+        // Before anything is live: it may refuse the change. Its secrets are read again with all others.
+        let store = match (self.inner.store.get(), &model.store) {
+            (Some(change), Some(wanted))
+                if current.model.store != model.store || secrets == Secrets::ReadAgain =>
+            {
+                Some((change.0)(wanted).map_err(GatewayError::Store)?)
+            }
+            (None, Some(_)) if current.model.store != model.store => {
+                tracing::warn!("no store is open: what `store` says takes effect at the next start");
+                None
+            }
+            _ => None,
+        };
         // New sockets first: an address in use refuses the change before anything of it is live.
         let mut fresh = Vec::new();
         for listener in model.listeners.values() {
@@ -258,6 +307,9 @@ impl Gateway {
         let new: Vec<SocketAddr> = fresh.iter().map(|(address, _)| *address).collect();
         state.sockets.extend(fresh);
         self.publish(state, &snapshot, &new).await?;
+        if let Some(put_in_force) = store {
+            put_in_force();
+        }
         // Closed only now: until every worker had let go, connections in their queues were still accepted.
         state.sockets.retain(|address, _| snapshot.listener_at(*address).is_some());
         Ok(Applied { version: snapshot.version, changes, took: received.elapsed() })

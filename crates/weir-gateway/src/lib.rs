@@ -34,5 +34,5 @@ mod worker;
 
 pub use admin::report;
 pub use assemble::AssembleError;
-pub use control::{Applied, Gateway, GatewayError};
+pub use control::{Applied, Gateway, GatewayError, PutInForce, StoreChange, StoreError};
 pub use secrets::{SecretError, secret_files};

@@ -7,7 +7,7 @@ use weir_http::tls::{
     self, CertificateSpec, ClientSpec, ClientTlsConfig, Pem, ServerSpec, ServerTlsConfig, Sessions,
     TlsConfigError,
 };
-use weir_model::{ClientAuth, ClientTls, Model, SecretRef, ServerTls, VerifyServer};
+use weir_model::{ClientAuth, ClientTls, Model, Proof, SecretRef, ServerTls, VerifyServer};
 
 /// Why a secret, or what was made of it, can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,8 @@ pub fn secret_files(model: &Model) -> Vec<PathBuf> {
             files.push(path.clone());
         }
     };
-    for tls in model.listeners.values().filter_map(|l| l.tls.as_ref()) {
+    let store_tls = model.store.iter().filter_map(|store| store.tls.as_ref());
+    for tls in model.listeners.values().filter_map(|l| l.tls.as_ref()).chain(store_tls) {
         for certificate in &tls.certificates {
             add(&certificate.cert);
             add(&certificate.key);
@@ -132,6 +133,11 @@ pub fn secret_files(model: &Model) -> Vec<PathBuf> {
         if let Some((cert, key)) = &tls.client_certificate {
             add(cert);
             add(key);
+        }
+    }
+    for access in model.store.iter().flat_map(|store| &store.access) {
+        if let Proof::Token(token) = &access.by {
+            add(token);
         }
     }
     files

@@ -13,11 +13,9 @@ pub mod loki;
 mod names;
 pub mod otlp;
 pub mod record;
-mod refused;
 pub mod remote_write;
 pub mod wire;
 pub mod zipkin;
 
 pub use limits::Limits;
 pub use names::series_labels;
-pub use refused::Refused;

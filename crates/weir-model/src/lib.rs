@@ -54,6 +54,6 @@ pub use service::{
 };
 pub use telemetry::{
     Access, Authorization, DnsDiscovery, OwnTelemetry, Permission, Proof, QueryLimits, Relabel,
-    RelabelAction, Retention, ScrapeJob, ScrapeTls, Telemetry, TelemetryLimits,
+    RelabelAction, Retention, ScrapeJob, ScrapeProtocol, ScrapeTls, Telemetry, TelemetryLimits,
 };
 pub use time::{Mono, Wall};

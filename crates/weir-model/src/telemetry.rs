@@ -38,6 +38,35 @@ pub struct Telemetry {
     pub own: OwnTelemetry,
 }
 
+impl Telemetry {
+    /// What can be put in force while a process runs that began with `current`, of what is wanted from now on: places,
+    /// addresses and what is kept of its own traffic stay, and where there was no store there is none. Says which settings
+    /// wait for the next start.
+    pub fn while_running(
+        current: Option<&Arc<Self>>,
+        wanted: Option<Arc<Self>>,
+    ) -> (Option<Arc<Self>>, Vec<&'static str>) {
+        let (current, wanted) = match (current, wanted) {
+            (None, None) => return (None, Vec::new()),
+            (current, None) | (current @ None, Some(_)) => return (current.cloned(), vec!["store"]),
+            (Some(current), Some(wanted)) => (current, wanted),
+        };
+        let waits = [
+            ("store.path", current.path != wanted.path),
+            ("store.http", current.http != wanted.http),
+            ("store.grpc", current.grpc != wanted.grpc),
+            ("store.jaeger_udp", current.jaeger_udp != wanted.jaeger_udp),
+            ("store.own", current.own != wanted.own),
+        ];
+        let waits: Vec<_> = waits.into_iter().filter_map(|(name, waits)| waits.then_some(name)).collect();
+        if *current == wanted {
+            return (Some(current.clone()), waits);
+        }
+        let Self { path, http, grpc, jaeger_udp, own, .. } = (**current).clone();
+        (Some(Arc::new(Self { path, http, grpc, jaeger_udp, own, ..Self::clone(&wanted) })), waits)
+    }
+}
+
 /// A caller and its tenant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
@@ -160,10 +189,40 @@ pub struct ScrapeJob {
     pub relabel: Vec<Relabel>,
     /// Changes series before they are kept.
     pub metric_relabel: Vec<Relabel>,
+    /// In which formats metrics are asked for, best first.
+    pub protocols: Vec<ScrapeProtocol>,
+    /// How an answer is read that does not say its format, or says one that is none of metrics. `None` fails the scrape.
+    pub fallback_protocol: Option<ScrapeProtocol>,
     /// Most samples of one scrape; more fails it. `None` is no bound.
     pub samples_max: Option<u32>,
     /// Largest answer; more fails the scrape.
     pub body_bytes_max: u64,
+}
+
+/// A format of metrics, as Prometheus names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScrapeProtocol {
+    /// Protocol Buffers, the one with native histograms.
+    PrometheusProto,
+    /// OpenMetrics 1.0.0.
+    OpenMetricsText1,
+    /// OpenMetrics 0.0.1.
+    OpenMetricsText0,
+    /// Prometheus' text 1.0.0, with names in UTF-8.
+    PrometheusText1,
+    /// Prometheus' text 0.0.4.
+    PrometheusText0,
+}
+
+impl ScrapeProtocol {
+    /// All of them, in the order in which Prometheus 3 asks for them where it wants native histograms.
+    pub const ALL: [Self; 5] = [
+        Self::PrometheusProto,
+        Self::OpenMetricsText1,
+        Self::OpenMetricsText0,
+        Self::PrometheusText1,
+        Self::PrometheusText0,
+    ];
 }
 
 /// A name whose addresses or services are targets.

@@ -18,6 +18,7 @@ mod metric;
 mod points;
 mod re2;
 mod refusal;
+mod refused;
 mod scope;
 mod sink;
 mod source;
@@ -39,6 +40,7 @@ pub use metric::{Exemplar, Metadata, MetricKind};
 pub use points::{Points, STALE_NAN_BITS, is_stale, stale_nan};
 pub use re2::{re2, re2_whole};
 pub use refusal::{Reason, Refusal};
+pub use refused::Refused;
 pub use scope::{Budget, Limits, ReadError, Scope, Tenant};
 pub use sink::{LogSink, MetricSink, SeriesRef, SpanSink, StreamRef};
 pub use source::{

@@ -29,6 +29,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Labels,
+        Self::TooOld,
+        Self::TooNew,
+        Self::Cardinality,
+        Self::Duplicate,
+        Self::Unsupported,
+        Self::Overloaded,
+        Self::Unavailable,
+    ];
+
     /// The value of the metric's label `reason`.
     pub fn as_str(self) -> &'static str {
         match self {

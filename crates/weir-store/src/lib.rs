@@ -40,12 +40,12 @@ pub use error::{OpenError, StoreError};
 pub use logs::LogAppender;
 pub use manifest::{FileMeta, PART_FILES, PartMeta, Tombstone};
 pub use metrics::MetricAppender;
-pub use outcome::{Outcome, Refused};
+pub use outcome::Outcome;
 pub use settings::{MergeSettings, Retention, Settings, TenantSettings, Work};
 pub use signal::Signal;
 pub use spans::SpanAppender;
 pub use store::{
-    Clock, Concern, Copied, DamageStats, Finding, LogDamage, Recovery, SignalCounts, SignalStats, Stats,
-    Store, TenantStats, restore,
+    Clock, Concern, Copied, DamageStats, Done, Finding, LevelStats, LogDamage, Recovery, SignalCounts,
+    SignalStats, Stats, Store, TenantStats, restore,
 };
 pub use wal::{Ticket, WalStats};

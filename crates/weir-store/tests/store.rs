@@ -38,6 +38,7 @@ fn limits_refuse_with_reason_and_remedy() {
     let refused = appender.series(None, &labels("up", 3)).unwrap_err();
     assert_eq!(refused.reason, Reason::Cardinality);
     assert!(refused.message.contains("limit `series`"), "{refused}");
+    appender.refused().note("a series", refused, 5).unwrap();
     let long = Labels::from_pairs([("a", "x".repeat(101))]).unwrap();
     assert_eq!(appender.series(None, &long).unwrap_err().reason, Reason::TooLarge);
     let many = Labels::from_pairs([("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")]).unwrap();
@@ -52,7 +53,8 @@ fn limits_refuse_with_reason_and_remedy() {
     ticket.wait().unwrap();
     assert_eq!((outcome.accepted, outcome.refused.total()), (2, 6));
     assert_eq!(refused_for(&store, Signal::Metrics, Reason::Duplicate), 1);
-    assert_eq!(outcome.refused.first().unwrap().reason, Reason::Cardinality);
+    assert_eq!(refused_for(&store, Signal::Metrics, Reason::Cardinality), 5);
+    assert!(outcome.refused.first().unwrap().starts_with("a series: 2 series are active"));
 
     let mut appender = store.logs(&Tenant::default());
     let stream = appender.stream(&labels("app", 1)).unwrap();
@@ -260,7 +262,11 @@ fn what_is_too_old_or_too_much_goes() {
     assert_eq!(read_all(&opened, &scope())[&labels("up", 1)].len(), 2);
     opened.merge().unwrap();
     assert_eq!(opened.parts().len(), 2);
-    assert_eq!(opened.stats().doomed, 0);
+    let stats = opened.stats();
+    assert_eq!((stats.doomed, stats.counters[0].removed_parts), (0, 1));
+    assert!(stats.counters[0].removed_bytes > 0);
+    assert_eq!((stats.done.flushes, stats.done.merges_failed), (1, 0));
+    assert_eq!(stats.levels.iter().map(|level| level.parts).sum::<u64>(), 2);
     assert_eq!(disk.files().iter().filter(|path| path.ends_with("/data")).count(), 2);
     opened.close().unwrap();
     let bytes_max = opened.parts()[0].bytes() + 10;
@@ -269,6 +275,34 @@ fn what_is_too_old_or_too_much_goes() {
     let opened = store(&disk, &time, Settings { tenant, ..settings() });
     opened.merge().unwrap();
     assert_eq!(read_all(&opened, &scope())[&labels("up", 1)].keys().copied().collect::<Vec<_>>(), [NOW_MS]);
+}
+
+#[test]
+fn limits_and_retention_change_while_it_is_open() {
+    let (disk, time) = (SimDisk::new(1), Time::new());
+    let (opened, _) = open(&disk, &time);
+    let day = 86_400_000;
+    for (host, back) in [(1, 2), (2, 0)] {
+        let samples = [(labels("up", host), NOW_MS - back * day, 1.0)];
+        write(&opened, &Tenant::default(), None, &samples).unwrap().1.wait().unwrap();
+    }
+    opened.flush().unwrap();
+    let mut before = opened.metrics(&Tenant::default());
+    let metrics = Retention { time_ms: day, bytes_max: None };
+    let tenant = TenantSettings { metrics, series_max: 1, ..TenantSettings::default() };
+    opened.change_settings(Settings { tenant, ..settings() });
+    // A payload goes on as it began.
+    let old = before.series(None, &labels("up", 3)).unwrap();
+    before.sample(old, NOW_MS - 2 * day, 1.0, 0).unwrap();
+    before.commit(None).unwrap().1.wait().unwrap();
+    assert_eq!(read_all(&opened, &scope()).keys().cloned().collect::<Vec<_>>(), [labels("up", 2)]);
+    let mut after = opened.metrics(&Tenant::default());
+    assert_eq!(after.series(None, &labels("up", 4)).unwrap_err().reason, Reason::Cardinality);
+    let known = after.series(None, &labels("up", 2)).unwrap();
+    assert_eq!(after.sample(known, NOW_MS - 2 * day, 1.0, 0).unwrap_err().reason, Reason::TooOld);
+    drop(after);
+    opened.merge().unwrap();
+    assert_eq!(opened.stats().counters[0].removed_parts, 1);
 }
 
 #[test]

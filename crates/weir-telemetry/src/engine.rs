@@ -1,29 +1,27 @@
 //! What everything that takes telemetry in, and everything that answers queries, shares.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Semaphore;
-use weir_intake::Limits as IntakeLimits;
-use weir_intake::otlp::{Deltas, MetricOptions};
+use weir_emit::metrics::Registry;
+use weir_intake::otlp::Deltas;
 use weir_model::Telemetry;
 use weir_signal::{Budget, Limits, ReadError, Scope, Tenant};
 use weir_store::Store;
 
 use crate::caller::{Caller, Guard};
-use crate::receive;
+use crate::rules::Rules;
 use crate::scrape::Board;
+use crate::tally::Tally;
 
 /// The store with the rules for its doors. Shared by all connections.
 pub struct Engine {
     store: Store,
-    settings: Arc<Telemetry>,
-    guard: Guard,
-    /// Queries at once.
-    places: Semaphore,
-    intake: IntakeLimits,
-    metric_options: MetricOptions,
+    rules: RwLock<Arc<Rules>>,
+    tally: Tally,
+    /// The metrics of the process, where it shows them.
+    registry: OnceLock<Registry>,
     /// What differences added up to, by tenant.
     deltas: Mutex<BTreeMap<Tenant, Arc<Mutex<Deltas>>>>,
     targets: Board,
@@ -47,28 +45,14 @@ pub enum QueryEnd<E> {
 impl Engine {
     /// Puts rules around a store.
     pub fn new(store: Store, settings: Arc<Telemetry>, guard: Guard) -> Arc<Self> {
-        let places = Semaphore::new(settings.queries.concurrent as usize);
-        let limits = &settings.limits;
-        let intake = IntakeLimits {
-            payload_bytes: limits.payload_bytes as usize,
-            decompressed_bytes: limits.payload_bytes as usize,
-            labels: limits.labels as usize,
-            label_value_bytes: limits.label_bytes as usize,
-            line_bytes: limits.line_bytes as usize,
-            ..IntakeLimits::default()
-        };
-        let metric_options = receive::otlp::metric_options(&settings);
-        let (deltas, started_ms) = (Mutex::default(), now_ms());
         Arc::new(Self {
             store,
-            settings,
-            guard,
-            places,
-            intake,
-            metric_options,
-            deltas,
+            rules: RwLock::new(Arc::new(Rules::new(settings, guard))),
+            tally: Tally::default(),
+            registry: OnceLock::new(),
+            deltas: Mutex::default(),
             targets: Board::default(),
-            started_ms,
+            started_ms: now_ms(),
         })
     }
 
@@ -77,24 +61,35 @@ impl Engine {
         &self.store
     }
 
-    /// What was configured.
-    pub fn settings(&self) -> &Telemetry {
-        &self.settings
+    /// What is configured now.
+    pub fn settings(&self) -> Arc<Telemetry> {
+        self.rules().settings.clone()
     }
 
-    /// Who may come in.
-    pub fn guard(&self) -> &Guard {
-        &self.guard
+    /// What holds at the doors now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a payload may hold.
-    pub(crate) fn intake_limits(&self) -> &IntakeLimits {
-        &self.intake
+    /// Has other rules hold for whatever begins from now on.
+    pub(crate) fn change_rules(&self, new: Rules) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        *rules = Arc::new(new.after(&rules));
     }
 
-    /// How metrics of OTLP are taken.
-    pub(crate) fn metric_options(&self) -> &MetricOptions {
-        &self.metric_options
+    /// What became of payloads.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The metrics of the process, where it shows them.
+    pub(crate) fn registry(&self) -> Option<&Registry> {
+        self.registry.get()
+    }
+
+    /// Shows these metrics from now on. The first ones stay.
+    pub(crate) fn show(&self, registry: Registry) {
+        self.registry.get_or_init(|| registry);
     }
 
     /// What a tenant's differences added up to so far.
@@ -115,11 +110,8 @@ impl Engine {
 
     /// What a caller may see, and at what cost.
     pub fn scope(&self, caller: &Caller) -> Scope {
-        let limits = Limits {
-            bytes_max: self.settings.queries.bytes,
-            rows_max: self.settings.queries.rows,
-            ..Limits::default()
-        };
+        let queries = self.settings().queries;
+        let limits = Limits { bytes_max: queries.bytes, rows_max: queries.rows, ..Limits::default() };
         Scope::new(caller.tenant.clone(), limits)
     }
 
@@ -143,11 +135,12 @@ impl Engine {
         T: Send + 'static,
         E: From<ReadError> + Send + 'static,
     {
-        let timeout =
-            timeout.map_or(self.settings.queries.timeout, |asked| asked.min(self.settings.queries.timeout));
+        let rules = self.rules();
+        let longest = rules.settings.queries.timeout;
+        let timeout = timeout.map_or(longest, |asked| asked.min(longest));
         let cancel = CancelOnDrop(Arc::clone(&scope.budget));
         let run = async {
-            let _place = self.places.acquire().await;
+            let _place = rules.places.acquire().await;
             let engine = Arc::clone(self);
             tokio::task::spawn_blocking(move || {
                 let done = work(&engine, &scope);

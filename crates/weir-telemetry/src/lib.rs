@@ -5,6 +5,7 @@
 //!                                                                              gRPC behind the same doors, UDP beside them)
 //!           └─►           ─► query/   ─► weir-…ql    ─► source ◄─ store      (Prometheus, Loki, Jaeger, Tempo)
 //!  scrape/  ─► targets    ─► weir-intake ─► sink ─► store
+//!  export   ─► all of it counted, as metrics for whoever scrapes Weir
 //!  own/     ─► what the gateway says of itself ─► sink ─► store
 //!  ask.rs   ─► the same queries on a folder, without a door
 //! ```
@@ -22,17 +23,22 @@
 pub mod ask;
 mod caller;
 mod engine;
+mod export;
 mod http;
+mod live;
 mod open;
 mod own;
 mod query;
 mod receive;
+mod rules;
 mod scrape;
 mod server;
+mod tally;
 mod tls;
 
 pub use caller::{Caller, Guard, GuardError};
 pub use engine::{Engine, QueryEnd};
+pub use live::{Change, ChangeError, Live};
 pub use open::{StoreOpenError, folder, open, open_read_only};
 pub use server::{Server, StartError};
 pub use tls::TlsError;

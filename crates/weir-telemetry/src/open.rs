@@ -87,7 +87,7 @@ fn clock() -> Clock {
 }
 
 /// The store's own settings.
-fn settings(telemetry: &Telemetry) -> Settings {
+pub(crate) fn settings(telemetry: &Telemetry) -> Settings {
     let keep = |retention: &weir_model::Retention| Retention {
         time_ms: retention.time.as_millis() as i64,
         bytes_max: retention.size_bytes,

@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use weir_emit::metrics::Registry;
+use weir_emit::metrics::{Collecting, Registry};
 use weir_emit::trail::{Keeps, Trail};
 use weir_http::BindError;
 use weir_model::{ScrapeJob, Telemetry};
@@ -18,8 +17,9 @@ use weir_store::Store;
 use crate::caller::{Guard, GuardError};
 use crate::engine::Engine;
 use crate::http::{self, Door};
-use crate::tls::{self, TlsError};
-use crate::{own, receive, scrape};
+use crate::live::{DoorTls, Live};
+use crate::tls::TlsError;
+use crate::{export, own, receive, scrape};
 
 /// How long requests that are under way may go on once it stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -43,12 +43,12 @@ pub enum StartError {
 
 /// Open doors, and scrapes under way. Dropped, all ends at once; [`Server::stop`] lets requests end first.
 pub struct Server {
-    engine: Arc<Engine>,
+    live: Live,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     http: Vec<SocketAddr>,
     grpc: Vec<SocketAddr>,
-    jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
+    exported: Vec<Collecting>,
     follower: Option<(Trail, JoinHandle<()>)>,
 }
 
@@ -58,10 +58,7 @@ impl Server {
     pub async fn start(store: Store, settings: Arc<Telemetry>) -> Result<Self, StartError> {
         let guard = Guard::new(&settings.access)?;
         let engine = Engine::new(store, settings.clone(), guard);
-        let acceptor = |alpn: &[&str]| -> Result<Option<TlsAcceptor>, TlsError> {
-            settings.tls.as_ref().map(|tls| tls::acceptor(tls, alpn)).transpose()
-        };
-        let (http_tls, grpc_tls) = (acceptor(&["h2", "http/1.1"])?, acceptor(&["h2"])?);
+        let (tls, shown) = watch::channel(DoorTls::new(settings.tls.as_ref())?);
         let http_doors = listen(&settings.http)?;
         let grpc_doors = listen(&settings.grpc)?;
         let udp = match settings.jaeger_udp {
@@ -79,17 +76,29 @@ impl Server {
             |doors: &[TcpListener]| doors.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
         let (http, grpc) = (addresses(&http_doors)?, addresses(&grpc_doors)?);
         for door in http_doors {
-            tasks.spawn(http::door(Door::Http, engine.clone(), door, http_tls.clone(), stopped.clone()));
+            tasks.spawn(http::door(Door::Http, engine.clone(), door, shown.clone(), stopped.clone()));
         }
         for door in grpc_doors {
-            tasks.spawn(http::door(Door::Grpc, engine.clone(), door, grpc_tls.clone(), stopped.clone()));
+            tasks.spawn(http::door(Door::Grpc, engine.clone(), door, shown.clone(), stopped.clone()));
         }
         if let Some(socket) = udp {
             tasks.spawn(receive::udp::door(engine.clone(), socket, stopped.clone()));
         }
         let (jobs, wanted) = watch::channel(settings.scrape.clone());
         tasks.spawn(scrape::run(engine.clone(), wanted, stopped));
-        Ok(Self { engine, stop, tasks, http, grpc, jobs, follower: None })
+        let live = Live { engine, tls, jobs };
+        Ok(Self { live, stop, tasks, http, grpc, follower: None, exported: Vec::new() })
+    }
+
+    /// Shows `registry` at `GET /metrics`, to callers of the default tenant, and adds to it what the store says of itself.
+    pub fn export(&mut self, registry: &Registry) {
+        self.exported = export::register(registry, &self.live.engine);
+        self.live.engine.show(registry.clone());
+    }
+
+    /// What takes changes while the doors are open.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Keeps what the gateway in the same process says of its traffic. The way is to be handed to the gateway; what it
@@ -98,10 +107,10 @@ impl Server {
     /// # Errors
     /// The thread cannot be started.
     pub fn own(&mut self, registry: &Registry) -> std::io::Result<Option<Trail>> {
-        let own = self.engine.settings().own;
+        let own = self.live.engine.settings().own;
         if let Some(every) = own.metrics {
             let stopped = self.stop.subscribe();
-            self.tasks.spawn(own::metrics::watch(self.engine.clone(), registry.clone(), every, stopped));
+            self.tasks.spawn(own::metrics::watch(self.live.engine.clone(), registry.clone(), every, stopped));
         }
         if !own.logs && own.spans_ppm == 0 {
             return Ok(None);
@@ -109,7 +118,7 @@ impl Server {
         let keeps = Keeps { logs: own.logs, spans_ppm: own.spans_ppm };
         let (trail, reader) = Trail::new(keeps);
         trail.register(registry);
-        let thread = own::follow(self.engine.store().clone(), reader, keeps)?;
+        let thread = own::follow(self.live.engine.store().clone(), reader, keeps)?;
         self.follower = Some((trail.clone(), thread));
         Ok(Some(trail))
     }
@@ -117,12 +126,12 @@ impl Server {
     /// Scrapes these jobs from now on. One that is as before goes on undisturbed; series of targets that are not asked any
     /// more end after two intervals, unless another target goes on with them.
     pub fn scrape(&self, jobs: Vec<Arc<ScrapeJob>>) {
-        self.jobs.send_replace(jobs);
+        self.live.jobs.send_replace(jobs);
     }
 
     /// What the doors lead to.
     pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+        &self.live.engine
     }
 
     /// Where HTTP is answered.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use weir_model::{Authorization, DnsDiscovery, Relabel, RelabelAction, ScrapeJob, ScrapeTls, SecretRef};
+use weir_model::{
+    Authorization, DnsDiscovery, Relabel, RelabelAction, ScrapeJob, ScrapeProtocol, ScrapeTls, SecretRef,
+};
 
 use super::secret::SECRET;
 use crate::form::{At, Fields, Form, Object, obj};
@@ -59,6 +61,8 @@ impl Object for ScrapeJob {
             tls: ScrapeTls::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
+            protocols: ScrapeProtocol::ALL.to_vec(),
+            fallback_protocol: Some(ScrapeProtocol::PrometheusText0),
             samples_max: None,
             body_bytes_max: 64 << 20,
         }
@@ -119,6 +123,11 @@ impl Object for ScrapeJob {
             list(obj(), Items::Any),
             &mut self.metric_relabel,
         );
+        let doc = "In which formats metrics are asked for, best first; Prometheus' `scrape_protocols`.";
+        f.key("protocols", doc, list(PROTOCOL, Items::Some), &mut self.protocols);
+        let doc = "How an answer is read whose `Content-Type` is missing or none of metrics; Prometheus' \
+                   `fallback_scrape_protocol`. `none` fails the scrape, as Prometheus 3 does unless it is told otherwise.";
+        f.key("fallback_protocol", doc, or_none(PROTOCOL), &mut self.fallback_protocol);
         let doc = "Most samples of one scrape; more fails it.";
         f.key("samples_max", doc, or_none(Int { min: 1, max: 100_000_000 }), &mut self.samples_max);
         let doc = "Largest answer; more fails the scrape.";
@@ -140,6 +149,15 @@ impl Object for ScrapeJob {
         }
     }
 }
+
+/// Formats of metrics, under Prometheus' names.
+const PROTOCOL: Choice<ScrapeProtocol> = Choice(&[
+    ("PrometheusProto", ScrapeProtocol::PrometheusProto),
+    ("OpenMetricsText1.0.0", ScrapeProtocol::OpenMetricsText1),
+    ("OpenMetricsText0.0.1", ScrapeProtocol::OpenMetricsText0),
+    ("PrometheusText1.0.0", ScrapeProtocol::PrometheusText1),
+    ("PrometheusText0.0.4", ScrapeProtocol::PrometheusText0),
+]);
 
 impl Object for DnsDiscovery {
     const NAME: &'static str = "dns discovery";

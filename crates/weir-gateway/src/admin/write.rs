@@ -10,7 +10,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 use weir_config::{Diagnostic, Source, Style};
-use weir_model::Model;
+use weir_model::{Model, Telemetry};
 
 use super::Context;
 use super::change_log::{report, took};
@@ -127,8 +127,11 @@ async fn whole(context: &Arc<Context>, body: Bytes, preconditions: &Precondition
     let change = |current: &Model| {
         let tag = context.revisions.tag(context.gateway.version(), current);
         preconditions.check(Some(&tag))?;
-        let model = weir_config::keep_unchanged(current, new);
+        let mut model = weir_config::keep_unchanged(current, new);
         at_next_start = waits(current, &model);
+        let (store, of_store) = Telemetry::while_running(current.store.as_ref(), model.store.take());
+        at_next_start.extend(of_store);
+        model.store = store;
         put = Some(model.clone());
         Ok::<_, Refusal>(model)
     };

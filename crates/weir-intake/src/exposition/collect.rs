@@ -1,9 +1,9 @@
 //! All of a payload into a sink, for those who do not relabel.
 
-use weir_signal::{HistogramSample, LabelsBuilder, Metadata, MetricSink, Refusal, SeriesRef};
+use weir_signal::{HistogramSample, LabelsBuilder, Metadata, MetricSink, Refusal, Refused, SeriesRef};
 
 use super::{Description, Format, Options, Sample, Visitor, read};
-use crate::{Limits, Refused, names};
+use crate::{Limits, names};
 
 /// What became of a payload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -106,8 +106,8 @@ impl Format {
             Refusal::new(
                 Reason::Unsupported,
                 format!(
-                    "the target sends `Content-Type: {content_type}`, which is no exposition format; send one, or set a \
-                     fallback protocol for this target"
+                    "the target sends `Content-Type: {content_type}`, which is no exposition format; send one, or set \
+                     `fallback_protocol` for this job"
                 ),
             )
         })

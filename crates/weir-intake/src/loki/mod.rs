@@ -8,10 +8,10 @@ mod json;
 mod protobuf;
 mod selector;
 
-use weir_signal::{Labels, LabelsBuilder, LogSink, Reason, Refusal, StreamRef};
+use weir_signal::{Labels, LabelsBuilder, LogSink, Reason, Refusal, Refused, StreamRef};
 
+use crate::Limits;
 use crate::compress::{Decompressor, Encoding};
-use crate::{Limits, Refused};
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

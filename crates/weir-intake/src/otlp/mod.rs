@@ -14,9 +14,8 @@ mod trace;
 
 use std::fmt;
 
-use weir_signal::Refusal;
+use weir_signal::{Refusal, Refused};
 
-use crate::Refused;
 use crate::wire::Writer;
 
 pub use delta::{DELTA_SERIES_MAX, Deltas};

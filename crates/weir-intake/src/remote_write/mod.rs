@@ -14,10 +14,10 @@ mod v2;
 
 use std::collections::HashSet;
 
-use weir_signal::{LabelsBuilder, MetricKind, MetricSink, Reason, Refusal};
+use weir_signal::{LabelsBuilder, MetricKind, MetricSink, Reason, Refusal, Refused};
 
+use crate::Limits;
 use crate::compress::{Decompressor, Encoding};
-use crate::{Limits, Refused};
 
 /// Which of the two messages a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +86,14 @@ pub struct Written {
 }
 
 impl Written {
+    /// So many samples were refused after all, when they were committed. Which of them were histograms is not known: floats
+    /// are taken back first.
+    pub fn take_back(&mut self, refused: u64) {
+        let floats = refused.min(self.samples);
+        self.samples -= floats;
+        self.histograms = self.histograms.saturating_sub(refused - floats);
+    }
+
     /// The headers that remote write 2.0 wants in every answer to it, errors too.
     pub fn headers(&self) -> [(&'static str, u64); 3] {
         [

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use weir_signal::{Labels, LogSink, Reason, Refusal, StreamRef};
+use weir_signal::{Labels, LogSink, Reason, Refusal, Refused, StreamRef};
 
 use super::head::LogHead;
 use super::record::{self, ROWS_BYTES_MAX, RowWriter};
 use crate::metrics::check_labels;
-use crate::outcome::{Outcome, Refused};
+use crate::outcome::Outcome;
+use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::store::commit::{Destination, Head};
 use crate::store::inner::{Inner, TenantState, locked};
@@ -47,6 +48,7 @@ pub struct LogAppender {
     buffers: Buffers,
     from_ns: i64,
     to_ns: i64,
+    settings: Arc<Settings>,
     refused: Refused,
 }
 
@@ -55,7 +57,14 @@ impl LogAppender {
         let buffers = locked(&tenant.logs.spare).pop().unwrap_or_default();
         let from_ns = inner.kept_from(&tenant.tenant, Signal::Logs);
         let to_ns = inner.taken_to(Signal::Logs);
-        Self { inner, tenant, buffers, from_ns, to_ns, refused: Refused::default() }
+        let settings = inner.settings();
+        Self { inner, tenant, buffers, from_ns, to_ns, settings, refused: Refused::default() }
+    }
+
+    /// What is refused of this payload: whoever fills the appender notes it here, what an error of its methods refused too.
+    /// It is counted with the commit.
+    pub fn refused(&mut self) -> &mut Refused {
+        &mut self.refused
     }
 
     /// Commits what was given, as [`MetricAppender::commit`](crate::MetricAppender::commit) does. Lines have no identity of
@@ -83,11 +92,12 @@ impl LogAppender {
             head.add(&rows.rows, &rows.bytes, &numbers);
             Ok(true)
         });
-        self.inner.committed(Signal::Logs, done, Outcome { accepted, refused, already_there: false })
-    }
-
-    fn refuse(&mut self, reason: Reason, message: String) -> Refusal {
-        self.refused.note(Refusal::new(reason, message))
+        self.inner.committed(
+            Signal::Logs,
+            done,
+            Outcome { accepted, refused, already_there: false },
+            accepted,
+        )
     }
 }
 
@@ -96,16 +106,14 @@ impl LogSink for LogAppender {
         if let Some(&stream) = self.buffers.by_labels.get(labels) {
             return Ok(StreamRef(stream));
         }
-        let settings = &self.inner.settings;
-        check_labels(labels, settings.labels_max, settings.label_bytes_max)
-            .map_err(|refusal| self.refused.note(refusal))?;
-        let streams_max = settings.of(&self.tenant.tenant).streams_max;
+        check_labels(labels, self.settings.labels_max, self.settings.label_bytes_max)?;
+        let streams_max = self.settings.of(&self.tenant.tenant).streams_max;
         let full = {
             let head = locked(&self.tenant.logs.head);
             (head.streams() + self.buffers.streams.len()) as u64 >= streams_max && !head.has_stream(labels)
         };
         if full {
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::Cardinality,
                 format!(
                     "{streams_max} log streams are in memory, as many as the limit `streams` allows; move labels of many \
@@ -127,9 +135,9 @@ impl LogSink for LogAppender {
         metadata: &Labels,
     ) -> Result<(), Refusal> {
         let bytes = line.len() + metadata.as_encoded().len();
-        let bytes_max = self.inner.settings.line_bytes_max;
+        let bytes_max = self.settings.line_bytes_max;
         if bytes > bytes_max || self.buffers.rows.bytes.len() + bytes > ROWS_BYTES_MAX {
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooLarge,
                 format!(
                     "a line of {bytes} bytes, with its metadata, is longer than the limit `line_bytes` of {bytes_max}; cut \
@@ -138,8 +146,8 @@ impl LogSink for LogAppender {
             ));
         }
         if time_ns > self.to_ns {
-            let ahead_s = self.inner.settings.ahead_ms / 1000;
-            return Err(self.refuse(
+            let ahead_s = self.settings.ahead_ms / 1000;
+            return Err(Refusal::new(
                 Reason::TooNew,
                 format!(
                     "time {time_ns} is more than {ahead_s} s ahead of the store's clock; set the sender's clock"
@@ -148,7 +156,7 @@ impl LogSink for LogAppender {
         }
         if time_ns < self.from_ns {
             let from_ns = self.from_ns;
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooOld,
                 format!(
                     "time {time_ns} lies before {from_ns}, where what is kept begins; keep logs for longer, or leave it out"

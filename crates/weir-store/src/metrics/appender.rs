@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 
-use weir_signal::{Exemplar, HistogramSample, Labels, Metadata, MetricSink, Reason, Refusal, SeriesRef};
+use weir_signal::{
+    Exemplar, HistogramSample, Labels, Metadata, MetricSink, Reason, Refusal, Refused, SeriesRef,
+};
 
 use super::head::{MetricHead, Put};
 use super::record::RecordWriter;
 use super::series::{KeyPlace, Keys};
-use crate::outcome::{Outcome, Refused};
+use crate::outcome::Outcome;
+use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::store::commit::{Destination, Head};
 use crate::store::inner::{Inner, TenantState, locked, reading, writing};
@@ -102,6 +105,7 @@ pub struct MetricAppender {
     epoch: u64,
     from_ms: i64,
     to_ms: i64,
+    settings: Arc<Settings>,
     refused: Refused,
     /// Where the last look-up of a key ended.
     place: KeyPlace,
@@ -113,6 +117,7 @@ impl MetricAppender {
         let epoch = tenant.metrics.epoch.load(Ordering::Relaxed);
         let from_ms = inner.kept_from(&tenant.tenant, Signal::Metrics);
         let to_ms = inner.taken_to(Signal::Metrics);
+        let settings = inner.settings();
         Self {
             inner,
             tenant,
@@ -120,9 +125,16 @@ impl MetricAppender {
             epoch,
             from_ms,
             to_ms,
+            settings,
             refused: Refused::default(),
             place: KeyPlace::default(),
         }
+    }
+
+    /// What is refused of this payload: whoever fills the appender notes it here, what an error of its methods refused too.
+    /// It is counted with the commit.
+    pub fn refused(&mut self) -> &mut Refused {
+        &mut self.refused
     }
 
     /// Commits what was given. With `batch`, a payload that was committed under the same id before (the last 16,384 are
@@ -135,6 +147,7 @@ impl MetricAppender {
     pub fn commit(mut self, batch: Option<u128>) -> Result<(Outcome, Ticket), Refusal> {
         let mut buffers = std::mem::take(&mut self.buffers);
         let mut outcome = Outcome { refused: std::mem::take(&mut self.refused), ..Outcome::default() };
+        let items = (buffers.floats.len() + buffers.histograms.len()) as u64;
         let to = Destination { tenant: &self.tenant.tenant, signal: Signal::Metrics, batch };
         let mut frame = std::mem::take(&mut buffers.frame);
         let done = self.inner.commit(&to, &self.tenant.metrics.head, &mut frame, |head, frame| {
@@ -144,7 +157,7 @@ impl MetricAppender {
         });
         buffers.frame = frame;
         self.buffers = buffers;
-        self.inner.committed(Signal::Metrics, done, outcome)
+        self.inner.committed(Signal::Metrics, done, outcome, items)
     }
 
     fn apply(
@@ -160,7 +173,7 @@ impl MetricAppender {
                 "the store was written out twice while this payload was decoded; send it again",
             ));
         }
-        let settings = &self.inner.settings;
+        let settings = &*self.settings;
         let now_s = (self.inner.now_ms() / 1000).clamp(0, i64::from(u32::MAX)) as u32;
         let series_max = settings.of(&self.tenant.tenant).series_max;
         let record = &mut buffers.record;
@@ -197,7 +210,7 @@ impl MetricAppender {
                 put == Put::New
             }
             Put::Taken => {
-                outcome.refused.count(Reason::Duplicate, what);
+                outcome.refused.say(Reason::Duplicate, 1, what);
                 false
             }
         };
@@ -235,8 +248,8 @@ impl MetricAppender {
                 record.family(name, metadata);
             }
         }
-        for _ in 0..without_room {
-            outcome.refused.count(Reason::Cardinality, || too_many_series(series_max));
+        if without_room > 0 {
+            outcome.refused.say(Reason::Cardinality, without_room, || too_many_series(series_max));
         }
         let known = buffers.fresh.iter().zip(&buffers.numbers);
         let known = known.filter(|&(_, &number)| number != FRESH && number != UNKNOWN);
@@ -249,34 +262,30 @@ impl MetricAppender {
         Ok(())
     }
 
-    fn refuse(&mut self, reason: Reason, message: String) -> Refusal {
-        self.refused.note(Refusal::new(reason, message))
-    }
-
-    fn check_time(&mut self, time_ms: i64) -> Result<(), Refusal> {
+    fn check_time(&self, time_ms: i64) -> Result<(), Refusal> {
         if time_ms > self.to_ms {
-            let ahead_s = self.inner.settings.ahead_ms / 1000;
-            return Err(self.refuse(
+            let ahead_s = self.settings.ahead_ms / 1000;
+            return Err(Refusal::new(
                 Reason::TooNew,
-                format!("time {time_ms} is more than {ahead_s} s ahead of the store's clock; set the sender's clock"),
+                format!(
+                    "time {time_ms} is more than {ahead_s} s ahead of the store's clock; set the sender's clock"
+                ),
             ));
         }
         if time_ms < self.from_ms {
             let from_ms = self.from_ms;
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooOld,
-                format!("time {time_ms} lies before {from_ms}, where what is kept begins; keep metrics for longer, or leave it out"),
+                format!(
+                    "time {time_ms} lies before {from_ms}, where what is kept begins; keep metrics for longer, or leave it out"
+                ),
             ));
         }
         Ok(())
     }
 
-    fn check_labels(&mut self, labels: &Labels) -> Result<(), Refusal> {
-        let settings = &self.inner.settings;
-        match check_labels(labels, settings.labels_max, settings.label_bytes_max) {
-            Ok(()) => Ok(()),
-            Err(refusal) => Err(self.refused.note(refusal)),
-        }
+    fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
+        check_labels(labels, self.settings.labels_max, self.settings.label_bytes_max)
     }
 }
 
@@ -340,9 +349,9 @@ impl MetricSink for MetricAppender {
             }
             return Ok(SeriesRef(number));
         }
-        let series_max = self.inner.settings.of(&self.tenant.tenant).series_max;
+        let series_max = self.settings.of(&self.tenant.tenant).series_max;
         if (active + self.buffers.fresh.len()) as u64 >= series_max {
-            return Err(self.refuse(Reason::Cardinality, too_many_series(series_max)));
+            return Err(Refusal::new(Reason::Cardinality, too_many_series(series_max)));
         }
         let fresh = self.buffers.fresh.len() as u32;
         self.buffers.fresh.push((labels.clone(), key));

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use weir_signal::{Reason, Refusal, Span, SpanSink};
+use weir_signal::{Reason, Refusal, Refused, Span, SpanSink};
 
 use super::head::{Row, SpanHead};
 use super::record::{DEPTH_MAX, RecordWriter, depth};
-use crate::outcome::{Outcome, Refused};
+use crate::outcome::Outcome;
+use crate::settings::Settings;
 use crate::signal::Signal;
 use crate::store::commit::{Destination, Head};
 use crate::store::inner::{Inner, TenantState, locked};
@@ -48,6 +49,7 @@ pub struct SpanAppender {
     buffers: Buffers,
     from_ns: i64,
     to_ns: i64,
+    settings: Arc<Settings>,
     refused: Refused,
 }
 
@@ -56,7 +58,14 @@ impl SpanAppender {
         let buffers = locked(&tenant.spans.spare).pop().unwrap_or_default();
         let from_ns = inner.kept_from(&tenant.tenant, Signal::Spans);
         let to_ns = inner.taken_to(Signal::Spans);
-        Self { inner, tenant, buffers, from_ns, to_ns, refused: Refused::default() }
+        let settings = inner.settings();
+        Self { inner, tenant, buffers, from_ns, to_ns, settings, refused: Refused::default() }
+    }
+
+    /// What is refused of this payload: whoever fills the appender notes it here, what an error of its methods refused too.
+    /// It is counted with the commit.
+    pub fn refused(&mut self) -> &mut Refused {
+        &mut self.refused
     }
 
     /// Commits what was given, as [`MetricAppender::commit`](crate::MetricAppender::commit) does. Only `batch` keeps a
@@ -77,11 +86,12 @@ impl SpanAppender {
             head.add(rows, record.bytes());
             Ok(true)
         });
-        self.inner.committed(Signal::Spans, done, Outcome { accepted, refused, already_there: false })
-    }
-
-    fn refuse(&mut self, reason: Reason, message: String) -> Refusal {
-        self.refused.note(Refusal::new(reason, message))
+        self.inner.committed(
+            Signal::Spans,
+            done,
+            Outcome { accepted, refused, already_there: false },
+            accepted,
+        )
     }
 }
 
@@ -102,14 +112,14 @@ fn measure(span: &Span) -> (usize, usize) {
 impl SpanSink for SpanAppender {
     fn span(&mut self, span: Span) -> Result<(), Refusal> {
         if span.trace.is_zero() || span.id.is_zero() {
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::Malformed,
                 "a span has no trace id or no id of its own; the sender has to give both".to_owned(),
             ));
         }
         let (parts, deepest) = measure(&span);
         if parts > PARTS_MAX || deepest > DEPTH_MAX {
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooLarge,
                 format!(
                     "a span has {parts} attributes, events and links, {deepest} deep, where {PARTS_MAX} and {DEPTH_MAX} are \
@@ -118,8 +128,8 @@ impl SpanSink for SpanAppender {
             ));
         }
         if span.start_ns > self.to_ns {
-            let ahead_s = self.inner.settings.ahead_ms / 1000;
-            return Err(self.refuse(
+            let ahead_s = self.settings.ahead_ms / 1000;
+            return Err(Refusal::new(
                 Reason::TooNew,
                 format!(
                     "a span begins at {}, more than {ahead_s} s ahead of the store's clock; set the sender's clock",
@@ -129,7 +139,7 @@ impl SpanSink for SpanAppender {
         }
         if span.start_ns < self.from_ns {
             let from_ns = self.from_ns;
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooOld,
                 format!(
                     "a span begins at {}, before {from_ns}, where what is kept begins; keep traces for longer, or leave it \
@@ -138,12 +148,12 @@ impl SpanSink for SpanAppender {
                 ),
             ));
         }
-        let bytes_max = self.inner.settings.line_bytes_max;
+        let bytes_max = self.settings.line_bytes_max;
         let mark = self.buffers.record.mark();
         let bytes = self.buffers.record.push(&span);
         if bytes > bytes_max || self.buffers.record.bytes() > PAYLOAD_BYTES_MAX {
             self.buffers.record.reset(mark);
-            return Err(self.refuse(
+            return Err(Refusal::new(
                 Reason::TooLarge,
                 format!(
                     "a span of {bytes} bytes is longer than the limit `line_bytes` of {bytes_max}; cut its attributes, or \

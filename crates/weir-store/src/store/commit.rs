@@ -74,19 +74,21 @@ impl Inner {
         let grown = head.bytes().saturating_sub(bytes_before) as u64;
         drop(head);
         let held = self.head_bytes.fetch_add(grown, Ordering::Relaxed) + grown;
-        let full = held >= self.settings.flush_bytes && held - grown < self.settings.flush_bytes;
+        let flush_bytes = self.settings().flush_bytes;
+        let full = held >= flush_bytes && held - grown < flush_bytes;
         if full || fill == Fill::Share {
             self.bell.ring(|bell| bell.flush = true);
         }
         Ok(Committed::Now(ticket))
     }
 
-    /// Counts what became of a payload, and tells its sender.
+    /// Counts what became of a payload of so many items that could be kept, and tells its sender.
     pub(crate) fn committed(
         &self,
         signal: Signal,
         done: Result<Committed, Refusal>,
         outcome: Outcome,
+        items: u64,
     ) -> Result<(Outcome, Ticket), Refusal> {
         match done {
             Ok(Committed::Now(ticket)) => {
@@ -99,7 +101,7 @@ impl Inner {
                 Ok((outcome, ticket))
             }
             Err(refusal) => {
-                self.counters.refuse(signal, refusal.reason, 1);
+                self.counters.refuse(signal, refusal.reason, items);
                 Err(refusal)
             }
         }

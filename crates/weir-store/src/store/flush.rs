@@ -29,6 +29,12 @@ impl Inner {
     /// # Errors
     /// Nothing is lost: what was not written stays in memory and in the log.
     pub(crate) fn flush(&self, tombstone: Option<Tombstone>) -> Result<(), StoreError> {
+        let flushed = self.flush_all(tombstone);
+        self.counters.flushed(&flushed);
+        flushed
+    }
+
+    fn flush_all(&self, tombstone: Option<Tombstone>) -> Result<(), StoreError> {
         let _one = locked(&self.flushing);
         // What an earlier flush could not write comes first.
         if let Some(frozen) = self.view().frozen.clone() {
@@ -63,7 +69,7 @@ impl Inner {
             self.forget_last(tombstone.as_ref());
             return Ok((None, tombstone));
         }
-        let idle_since_ms = self.now_ms().saturating_sub(self.settings.idle_ms);
+        let idle_since_ms = self.now_ms().saturating_sub(self.settings().idle_ms);
         let idle_since_s = (idle_since_ms / 1000).clamp(0, i64::from(u32::MAX)) as u32;
         let mut tenants = BTreeMap::new();
         for (name, tenant) in reading(&self.tenants).iter() {

@@ -33,7 +33,8 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 pub(crate) struct Inner {
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) settings: Settings,
+    /// As they are now; read once for each payload.
+    pub(super) settings: RwLock<Arc<Settings>>,
     pub(crate) clock: Clock,
     /// `None` where the store was opened for reading only.
     pub(crate) wal: Option<Arc<Wal>>,
@@ -206,6 +207,21 @@ impl Inner {
         (self.clock)()
     }
 
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&reading(&self.settings))
+    }
+
+    /// Puts settings in force, but for those that hold as long as the store is open.
+    pub(crate) fn change_settings(&self, new: Settings) {
+        let mut settings = writing(&self.settings);
+        let Settings { work, flush_ms, wal_bytes_max, .. } = **settings;
+        *settings = Arc::new(Settings { work, flush_ms, wal_bytes_max, ..new });
+        drop(settings);
+        // What is kept may be less now.
+        self.bell.ring(|bell| bell.merge = true);
+    }
+
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&reading(&self.view))
     }
@@ -232,13 +248,13 @@ impl Inner {
 
     /// The earliest time that is kept of a signal, in its unit.
     pub(crate) fn kept_from(&self, tenant: &Tenant, signal: Signal) -> i64 {
-        let kept_ms = self.settings.of(tenant).retention(signal).time_ms;
+        let kept_ms = self.settings().of(tenant).retention(signal).time_ms;
         self.now_ms().saturating_sub(kept_ms).saturating_mul(signal.units_per_ms())
     }
 
     /// The latest time that is taken, in the signal's unit.
     pub(crate) fn taken_to(&self, signal: Signal) -> i64 {
-        self.now_ms().saturating_add(self.settings.ahead_ms).saturating_mul(signal.units_per_ms())
+        self.now_ms().saturating_add(self.settings().ahead_ms).saturating_mul(signal.units_per_ms())
     }
 
     /// The log, and whether there is room for more.
@@ -246,7 +262,8 @@ impl Inner {
         let wal = self.wal.as_ref().ok_or_else(read_only)?;
         wal.admit()?;
         let held = self.head_bytes.load(Ordering::Relaxed);
-        if held > self.settings.flush_bytes.saturating_mul(4) {
+        let settings = self.settings();
+        if held > settings.flush_bytes.saturating_mul(4) {
             return Err(Refusal::new(
                 Reason::Overloaded,
                 format!(
@@ -260,7 +277,7 @@ impl Inner {
                 Reason::Overloaded,
                 format!(
                     "less than {} MiB are free on the store's disk; make room, or keep telemetry for a shorter time",
-                    self.settings.free_bytes_min >> 20
+                    settings.free_bytes_min >> 20
                 ),
             ));
         }
@@ -285,7 +302,8 @@ impl SpaceWatch {
         if now_ms.abs_diff(self.asked_ms.load(Ordering::Relaxed)) >= 1000 {
             self.asked_ms.store(now_ms, Ordering::Relaxed);
             // A disk that cannot say is not held to be full: writing to it will tell.
-            let low = inner.disk.space().is_ok_and(|space| space.free_bytes < inner.settings.free_bytes_min);
+            let low =
+                inner.disk.space().is_ok_and(|space| space.free_bytes < inner.settings().free_bytes_min);
             self.low.store(low, Ordering::Relaxed);
         }
         self.low.load(Ordering::Relaxed)

@@ -66,7 +66,9 @@ impl Inner {
         let mut damaged = BTreeSet::new();
         let mut failure = None;
         while let Some(plan) = self.plan(&damaged) {
-            match self.merge_parts(&plan, pace) {
+            let done = self.merge_parts(&plan, pace);
+            self.counters.merged(&done);
+            match done {
                 Ok(()) => merged += 1,
                 Err(StoreError::Read { what, error }) => {
                     self.damages.found(&error);
@@ -88,7 +90,7 @@ impl Inner {
 
     fn plan(&self, damaged: &BTreeSet<String>) -> Option<Plan> {
         let view = self.view();
-        let settings = &self.settings.merge;
+        let settings = &self.settings().merge;
         let mut days: BTreeMap<(&Tenant, Signal, i64), Vec<&Arc<Part>>> = BTreeMap::new();
         for part in &view.parts {
             let meta = &part.meta;
@@ -216,7 +218,7 @@ impl Inner {
         for ((tenant, signal), mut parts) in held {
             let from = self.kept_from(tenant, signal);
             parts.sort_by_key(|part| (part.meta.day, part.meta.sequences));
-            let bytes_max = self.settings.of(tenant).retention(signal).bytes_max;
+            let bytes_max = self.settings().of(tenant).retention(signal).bytes_max;
             let mut bytes: u64 = parts.iter().map(|part| part.meta.bytes()).sum();
             for part in parts {
                 if part.meta.to < from || bytes_max.is_some_and(|max| bytes > max) {
@@ -225,7 +227,12 @@ impl Inner {
                 }
             }
         }
-        if gone.is_empty() { Ok(()) } else { self.replace(&gone, None) }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.replace(&gone, None)?;
+        gone.iter().for_each(|part| self.counters.removed(&part.meta));
+        Ok(())
     }
 }
 

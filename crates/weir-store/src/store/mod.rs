@@ -22,7 +22,7 @@ use inner::Inner;
 pub use open::{LogDamage, Recovery};
 use pace::Pace;
 pub use snapshot::{Copied, restore};
-pub use stats::{DamageStats, SignalCounts, SignalStats, Stats, TenantStats};
+pub use stats::{DamageStats, Done, LevelStats, SignalCounts, SignalStats, Stats, TenantStats};
 use threads::Threads;
 pub use verify::{Concern, Finding};
 
@@ -109,6 +109,12 @@ impl Store {
     /// merged; of those that are damaged within, what is whole, and they are kept in the folder `aside`.
     pub fn merge(&self) -> Result<u64, StoreError> {
         self.inner.merge(&mut Pace::fast(&self.inner))
+    }
+
+    /// Puts other limits and another retention in force, for all payloads that begin from now on and for all reads. `work`,
+    /// `flush_ms` and `wal_bytes_max` stay as the store was opened with.
+    pub fn change_settings(&self, settings: Settings) {
+        self.inner.change_settings(settings);
     }
 
     /// Deletes what was committed so far of a signal, and matches, within the times (in the signal's unit, both ends

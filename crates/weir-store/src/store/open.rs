@@ -87,7 +87,7 @@ pub(super) fn for_writing(
     inner.aside = Mutex::new(aside);
     let kept = replay(&mut inner, OnDisk::MakeWhole, &mut recovery)?;
     let next = kept.keys().last().copied().unwrap_or(0).max(locked(&inner.manifest).flushed_log) + 1;
-    let wal = Wal::create(Arc::clone(&inner.disk), inner.settings.wal_bytes_max, next, kept);
+    let wal = Wal::create(Arc::clone(&inner.disk), inner.settings().wal_bytes_max, next, kept);
     inner.wal = Some(Arc::new(wal.map_err(at(wal::FOLDER))?));
     inner.lock = Mutex::new(Some(lock));
     inner.note(&recovery);
@@ -168,7 +168,7 @@ fn inner(
     }
     Inner {
         disk,
-        settings,
+        settings: RwLock::new(Arc::new(settings)),
         clock,
         wal: None,
         gate: RwLock::default(),
@@ -250,7 +250,7 @@ fn replay(
     let heads =
         super::inner::reading(&inner.tenants).values().map(|tenant| tenant.bytes()).sum::<usize>() as u64;
     inner.head_bytes.store(heads, Ordering::Relaxed);
-    if heads >= inner.settings.flush_bytes {
+    if heads >= inner.settings().flush_bytes {
         inner.bell.ring(|bell| bell.flush = true);
     }
     Ok(files)
@@ -310,7 +310,8 @@ impl Replay {
         }
         match signal {
             Signal::Metrics => {
-                let new = |tenant: &Tenant| (inner.tenant(tenant), MetricReplay::new(now_s, &inner.settings));
+                let new =
+                    |tenant: &Tenant| (inner.tenant(tenant), MetricReplay::new(now_s, &inner.settings()));
                 let (state, replay) = self.metrics.entry(tenant).or_insert_with_key(new);
                 locked(&state.metrics.head).replay(payload, replay)
             }

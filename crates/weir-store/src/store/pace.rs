@@ -22,7 +22,7 @@ impl<'a> Pace<'a> {
     }
 
     pub(crate) fn steady(inner: &'a Inner) -> Self {
-        let percent = u32::from(inner.settings.merge.pace_percent.clamp(1, 100));
+        let percent = u32::from(inner.settings().merge.pace_percent.clamp(1, 100));
         Self { inner, percent: Some(percent), since: Instant::now() }
     }
 

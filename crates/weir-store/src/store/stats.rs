@@ -33,8 +33,36 @@ pub struct Stats {
     pub space: Option<Space>,
     /// By tenant, ascending.
     pub tenants: Vec<TenantStats>,
+    /// Parts of all tenants by signal and level, ascending.
+    pub levels: Vec<LevelStats>,
     /// By signal.
     pub counters: Vec<SignalCounts>,
+    /// What was done since the store was opened.
+    pub done: Done,
+}
+
+/// What was done since the store was opened. What failed is tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Flushes.
+    pub flushes: u64,
+    /// Flushes that failed.
+    pub flushes_failed: u64,
+    /// Merges.
+    pub merges: u64,
+    /// Merges that failed.
+    pub merges_failed: u64,
+}
+
+/// Parts of a level, of all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Of which signal.
+    pub signal: Signal,
+    /// How often they were merged; 100 for what holds a day that is over.
+    pub level: u8,
+    /// Parts.
+    pub parts: u64,
 }
 
 /// What is damaged, as far as is known without reading everything (which [`Store::verify`] does).
@@ -88,8 +116,12 @@ pub struct SignalCounts {
     pub accepted: u64,
     /// Batches that were there already.
     pub batches_again: u64,
-    /// Samples, lines or spans by reason; whole payloads where the store took nothing.
+    /// Samples, lines or spans, for every reason.
     pub refused: Vec<(Reason, u64)>,
+    /// Parts that were older, or more, than is kept.
+    pub removed_parts: u64,
+    /// Bytes of their files.
+    pub removed_bytes: u64,
 }
 
 impl Store {
@@ -115,8 +147,10 @@ impl Store {
             drop(metrics);
             stats.streams = locked(&state.logs.head).streams() as u64;
         }
+        let mut levels: BTreeMap<(Signal, u8), u64> = BTreeMap::new();
         for part in &view.parts {
             let meta = &part.meta;
+            *levels.entry((meta.signal, meta.level)).or_default() += 1;
             let stats = tenants.entry(meta.tenant.clone()).or_insert_with_key(new);
             for stats in stats.signals.iter_mut().filter(|stats| stats.signal == meta.signal) {
                 stats.parts += 1;
@@ -126,11 +160,16 @@ impl Store {
                 stats.times = Some((from.min(meta.from), to.max(meta.to)));
             }
         }
-        let counts = |signal| SignalCounts {
-            signal,
-            accepted: inner.counters.accepted(signal),
-            batches_again: inner.counters.again(signal),
-            refused: inner.counters.refused(signal),
+        let counts = |signal| {
+            let (removed_parts, removed_bytes) = inner.counters.removals(signal);
+            SignalCounts {
+                signal,
+                accepted: inner.counters.accepted(signal),
+                batches_again: inner.counters.again(signal),
+                refused: inner.counters.refused(signal),
+                removed_parts,
+                removed_bytes,
+            }
         };
         Stats {
             wal: inner.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
@@ -146,7 +185,12 @@ impl Store {
             },
             space: inner.disk.space().ok(),
             tenants: tenants.into_values().collect(),
+            levels: levels
+                .into_iter()
+                .map(|((signal, level), parts)| LevelStats { signal, level, parts })
+                .collect(),
             counters: Signal::ALL.map(counts).to_vec(),
+            done: inner.counters.done(),
         }
     }
 

@@ -27,7 +27,7 @@ impl Threads {
     pub(super) fn start(inner: &Arc<Inner>) -> Self {
         let threads = Self { inner: Some(Arc::clone(inner)), running: Mutex::new(Vec::new()) };
         let Some(wal) = &inner.wal else { return threads };
-        if inner.settings.work == Work::Caller {
+        if inner.settings().work == Work::Caller {
             wal.let_waiters_write();
             return threads;
         }
@@ -67,7 +67,7 @@ impl Drop for Threads {
 }
 
 fn flush_when_due(inner: &Inner) {
-    let interval = Duration::from_millis(inner.settings.flush_ms.max(1));
+    let interval = Duration::from_millis(inner.settings().flush_ms.max(1));
     let mut due = Instant::now() + interval;
     while inner.bell.wait(due, |bell| std::mem::take(&mut bell.flush)) {
         due = Instant::now() + if inner.flush(None).is_ok() { interval } else { RETRY };

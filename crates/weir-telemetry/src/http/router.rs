@@ -6,6 +6,8 @@
 
 use http::Method;
 
+use crate::tally::Protocol;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked<'a> {
@@ -35,12 +37,28 @@ pub(crate) enum Asked<'a> {
     Tempo(&'a str),
     /// Whether it is ready.
     Ready,
+    /// The metrics of the process.
+    Metrics,
     /// Writes what is in memory and merges all that can be merged.
     Settle,
     /// Known under another method.
     WrongMethod,
     /// Nothing known.
     Unknown,
+}
+
+impl Asked<'_> {
+    /// What payloads that come in there are counted under.
+    pub(crate) fn protocol(self) -> Option<Protocol> {
+        match self {
+            Self::OtlpMetrics | Self::OtlpLogs | Self::OtlpTraces => Some(Protocol::Otlp),
+            Self::RemoteWrite => Some(Protocol::RemoteWrite),
+            Self::LokiPush => Some(Protocol::Loki),
+            Self::ZipkinV2 | Self::ZipkinV1 => Some(Protocol::Zipkin),
+            Self::JaegerThrift => Some(Protocol::Jaeger),
+            _ => None,
+        }
+    }
 }
 
 /// The interface of a method and a path (without query).
@@ -57,6 +75,7 @@ pub(crate) fn route<'a>(method: &Method, path: &'a str) -> Asked<'a> {
         "/api/v2/spans" => return write(Asked::ZipkinV2),
         "/api/v1/spans" => return write(Asked::ZipkinV1),
         "/api/traces" if post => return Asked::JaegerThrift,
+        "/metrics" => return if read && !post { Asked::Metrics } else { Asked::WrongMethod },
         "/-/settle" => return write(Asked::Settle),
         "/ready" | "/-/ready" | "/-/healthy" => return Asked::Ready,
         _ => {}
@@ -95,6 +114,9 @@ mod tests {
         check(Method::POST, "/api/v1/query", Asked::Prometheus("query"));
         check(Method::GET, "/prometheus/api/v1/label/a/values", Asked::Prometheus("label/a/values"));
         check(Method::GET, "/loki/api/v1/tail", Asked::Loki("tail"));
+        check(Method::GET, "/metrics", Asked::Metrics);
+        check(Method::POST, "/metrics", Asked::WrongMethod);
+        check(Method::GET, "/-/settle", Asked::WrongMethod);
         check(Method::DELETE, "/api/v1/query", Asked::WrongMethod);
         check(Method::GET, "/", Asked::Unknown);
     }

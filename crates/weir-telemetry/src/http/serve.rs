@@ -23,7 +23,9 @@ use weir_http::tls::PeerCertificate;
 
 use super::{Answer, dispatch, text};
 use crate::engine::Engine;
+use crate::live::DoorTls;
 use crate::receive;
+use crate::tally::{Became, Why};
 
 /// Open connections per address; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 1024;
@@ -65,7 +67,7 @@ pub(crate) async fn door(
     kind: Door,
     engine: Arc<Engine>,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: watch::Receiver<DoorTls>,
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -78,15 +80,11 @@ pub(crate) async fn door(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                connections.spawn(connection(
-                    kind,
-                    engine.clone(),
-                    stream,
-                    peer,
-                    tls.clone(),
-                    place,
-                    stop.clone(),
-                ));
+                let tls = match kind {
+                    Door::Http => tls.borrow().http.clone(),
+                    Door::Grpc => tls.borrow().grpc.clone(),
+                };
+                connections.spawn(connection(kind, engine.clone(), stream, peer, tls, place, stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "the store's door cannot accept a connection");
@@ -175,11 +173,14 @@ async fn answer(
     stop: watch::Receiver<bool>,
 ) -> Answer {
     let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let caller = engine.guard().caller(authorization, &names.0);
+    let caller = engine.rules().guard.caller(authorization, &names.0);
     if kind == Door::Grpc {
         return receive::grpc::answer(engine, caller, request).await;
     }
     let Some(caller) = caller else {
+        if let Some(protocol) = dispatch::protocol(&request) {
+            engine.tally().note(protocol, Became::Refused(Why::Unauthenticated));
+        }
         let mut refused =
             text(401, "who is asking? Send `Authorization: Bearer TOKEN` with a token of `store.access`\n");
         refused

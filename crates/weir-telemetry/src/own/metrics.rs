@@ -9,6 +9,7 @@ use weir_emit::metrics::Registry;
 use weir_intake::Limits;
 use weir_intake::exposition::{Description, Format, Options, Sample, Visitor, read};
 use weir_signal::{HistogramSample, LabelsBuilder, Metadata, MetricSink, Reason, Refusal, Tenant};
+use weir_store::MetricAppender;
 
 use super::SERVICE;
 use crate::engine::{Engine, now_ms};
@@ -47,13 +48,13 @@ fn note(engine: &Engine, registry: &Registry) -> Result<(), Refusal> {
     sink.commit(None).map(drop)
 }
 
-struct Noting<'a, S> {
-    sink: &'a mut S,
+struct Noting<'a> {
+    sink: &'a mut MetricAppender,
     builder: LabelsBuilder,
     now_ms: i64,
 }
 
-impl<S: MetricSink> Visitor for Noting<'_, S> {
+impl Visitor for Noting<'_> {
     fn metadata(&mut self, name: &str, description: Description<'_>) -> Result<(), Refusal> {
         let Description { kind, unit, help } = description;
         self.sink.metadata(name, Metadata { kind, unit: unit.into(), help: help.into() });
@@ -64,8 +65,11 @@ impl<S: MetricSink> Visitor for Noting<'_, S> {
         sample.labels(&mut self.builder)?;
         self.builder.set("job", SERVICE);
         let labels = self.builder.build().map_err(|error| Refusal::new(Reason::Labels, error.to_string()))?;
-        let series = self.sink.series(None, &labels)?;
-        self.sink.sample(series, self.now_ms, value, 0)
+        let time_ms = self.now_ms;
+        let taken =
+            self.sink.series(None, &labels).and_then(|series| self.sink.sample(series, time_ms, value, 0));
+        // One that the store refuses is counted, and the others go on.
+        taken.or_else(|refusal| self.sink.refused().note(&labels, refusal, 1))
     }
 
     fn histogram(&mut self, _: &Sample<'_>, _: HistogramSample) -> Result<(), Refusal> {

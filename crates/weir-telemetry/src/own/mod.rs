@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use weir_emit::access::encode_json;
 use weir_emit::trail::{Entry, Keeps, TrailReader};
-use weir_signal::{LogSink, SpanSink, Tenant};
+use weir_signal::{LogSink, Refusal, Refused, SpanSink, Tenant};
 use weir_store::Store;
 
 use span::Spans;
@@ -48,14 +48,15 @@ impl Keeper {
                 line.clear();
                 encode_json(&entry.record, line);
                 let text = std::str::from_utf8(line.trim_ascii_end()).unwrap_or_default();
-                // What is refused is counted by the store.
-                if let Ok(stream) = sink.stream(&labels) {
-                    let _ = sink.entry(stream, entry.record.at.0 as i64, text, &metadata);
-                }
+                let time_ns = entry.record.at.0 as i64;
+                let taken =
+                    sink.stream(&labels).and_then(|stream| sink.entry(stream, time_ns, text, &metadata));
+                noted(sink.refused(), taken);
             }
             if let Some(ids) = entry.span {
                 let sink = traces.get_or_insert_with(|| store.spans(&tenant));
-                let _ = sink.span(spans.of(&entry.record, ids));
+                let taken = sink.span(spans.of(&entry.record, ids));
+                noted(sink.refused(), taken);
             }
         });
         if let Some(sink) = lines {
@@ -68,8 +69,16 @@ impl Keeper {
     }
 }
 
+/// A single record that the store refuses is counted, and the others go on.
+fn noted(refused: &mut Refused, taken: Result<(), Refusal>) {
+    if let Err(refusal) = taken {
+        // None of these is for a reason that passes.
+        let _ = refused.note("a record", refusal, 1);
+    }
+}
+
 /// A refused batch is counted by the store; the log says so, once in a while at most.
-fn report(committed: Result<(), weir_signal::Refusal>) {
+fn report(committed: Result<(), Refusal>) {
     if let Err(refusal) = committed {
         tracing::debug!(%refusal, "the store did not take a batch of Weir's own records");
     }

@@ -22,6 +22,7 @@ use super::{RETRY_AFTER_S, otlp, take};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::Answer;
+use crate::tally::{Became, Protocol, Why};
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +46,19 @@ pub(crate) async fn answer(
         "/jaeger.api_v2.CollectorService/PostSpans" => Some(Method::PostSpans),
         _ => None,
     };
+    let protocol = match method {
+        Some(Method::PostSpans) => Protocol::JaegerGrpc,
+        _ => Protocol::OtlpGrpc,
+    };
+    let count = |why| engine.tally().note(protocol, Became::Refused(why));
     let refused = match (&caller, method) {
-        (None, _) => Some(Status::unauthenticated("who is calling? Send `authorization: Bearer TOKEN`")),
+        (None, _) => {
+            count(Why::Unauthenticated);
+            Some(Status::unauthenticated("who is calling? Send `authorization: Bearer TOKEN`"))
+        }
         (_, None) => Some(Status::unimplemented(format!("{} is not known here", request.uri().path()))),
         (Some(caller), _) if !caller.may_write() => {
+            count(Why::PermissionDenied);
             Some(Status::permission_denied("this caller may not write; see `may` in `store.access`"))
         }
         _ => None,
@@ -57,13 +67,22 @@ pub(crate) async fn answer(
         let status = refused.unwrap_or_else(|| Status::internal("a call without a caller"));
         return status.into_http::<tonic::body::Body>().map(boxed);
     };
-    let bytes_max = engine.intake_limits().decompressed_bytes;
+    let bytes_max = engine.rules().intake.decompressed_bytes;
     let mut grpc = Grpc::new(RawCodec)
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
         .apply_max_message_size_config(Some(bytes_max), None);
     let call = Call { engine: engine.clone(), caller, method };
-    grpc.unary(call, request).await.map(boxed)
+    let answer = grpc.unary(call, request).await;
+    // What did not come as far as the decoder: tonic answers with codes that decoders do not use.
+    let code = answer.headers().get(Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()));
+    match code {
+        Some(Code::OutOfRange) => count(Why::Reason(Reason::TooLarge)),
+        Some(Code::Unimplemented) => count(Why::Reason(Reason::Unsupported)),
+        Some(Code::Internal) => count(Why::Reason(Reason::Malformed)),
+        _ => {}
+    }
+    answer.map(boxed)
 }
 
 fn boxed(body: tonic::body::Body) -> crate::http::Body {
@@ -91,7 +110,7 @@ impl UnaryService<Bytes> for Call {
                     .map(|accepted| accepted.response()),
                 // Its response is empty; what was refused is counted.
                 Method::PostSpans => {
-                    let decoded = take(&engine, payload.len(), move |engine| {
+                    let decoded = take(&engine, Protocol::JaegerGrpc, payload.len(), move |engine| {
                         spans::decode(engine, &caller, Form::JaegerProtobuf, &payload)
                     });
                     decoded.await.map(|_| Vec::new())

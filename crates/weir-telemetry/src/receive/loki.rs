@@ -9,10 +9,11 @@ use http::request::Parts;
 use weir_intake::loki::{Decoder, negotiate, refusal_status};
 use weir_signal::Refusal;
 
-use super::{RETRY_AFTER_S, Taken, batch_id, take};
+use super::{RETRY_AFTER_S, Taken, batch_id, commit, take};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::{Answer, retry_after, text};
+use crate::tally::Protocol;
 
 thread_local! {
     /// One decoder per thread: it keeps the memory of payloads before.
@@ -26,15 +27,19 @@ pub(super) async fn answer(engine: &Arc<Engine>, caller: &Caller, parts: &Parts,
     let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let (message, encoding) = match negotiate(header(CONTENT_TYPE), header(CONTENT_ENCODING)) {
         Ok(asked) => asked,
-        Err(refusal) => return refused(&refusal),
+        Err(refusal) => {
+            engine.tally().refuse(Protocol::Loki, &refusal);
+            return refused(&refusal);
+        }
     };
     let tenant = caller.tenant.clone();
-    let taken = take(engine, body.len(), move |engine| {
+    let taken = take(engine, Protocol::Loki, body.len(), move |engine| {
         DECODER.with_borrow_mut(|decoder| {
             let mut sink = engine.store().logs(&tenant);
-            let outcome = decoder.decode(message, encoding, &body, engine.intake_limits(), &mut sink)?;
-            let (_, ticket) = sink.commit(Some(batch_id(LOKI, &body)))?;
-            Ok(Taken { says: outcome, ticket: Some(ticket) })
+            let limits = &engine.rules().intake;
+            let mut outcome = decoder.decode(message, encoding, &body, limits, &mut sink)?;
+            let ticket = commit(sink, Some(batch_id(LOKI, &body)), &mut outcome.refused)?;
+            Ok(Taken { whole: outcome.refused.is_empty(), says: outcome, ticket })
         })
     });
     match taken.await {

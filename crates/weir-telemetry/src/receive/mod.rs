@@ -14,6 +14,7 @@ pub(crate) mod udp;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use take::commit;
 pub(crate) use take::{Taken, take};
 
 /// When a sender shall come back that was told to.

@@ -12,10 +12,11 @@ use weir_intake::otlp::{Accepted, MetricOptions, decode_logs, decode_metrics, de
 use weir_intake::wire::Writer;
 use weir_signal::{Reason, Refusal};
 
-use super::{Taken, batch_id, take};
+use super::{Taken, batch_id, commit, take};
 use crate::caller::Caller;
 use crate::engine::{Engine, now_ms};
 use crate::http::{Answer, answer as whole_answer, retry_after};
+use crate::tally::Protocol;
 
 thread_local! {
     /// One per thread: it keeps the memory of payloads before.
@@ -47,17 +48,17 @@ pub(super) async fn answer(
         JSON => Form::Json,
         other => {
             let message = format!("`Content-Type: {other}` is not OTLP; send {PROTOBUF} or {JSON}");
-            return refused(&Refusal::new(Reason::Unsupported, message), Form::Json);
+            return turned_away(engine, &Refusal::new(Reason::Unsupported, message), Form::Json);
         }
     };
     let Some(encoding) = Encoding::parse(text(CONTENT_ENCODING).unwrap_or_default()) else {
         let message = "this `Content-Encoding` is not known; send gzip, zstd, deflate, snappy or none";
-        return refused(&Refusal::new(Reason::Unsupported, message), form);
+        return turned_away(engine, &Refusal::new(Reason::Unsupported, message), form);
     };
     let tenant = caller.clone();
-    let taken = take(engine, body.len(), move |engine| {
+    let taken = take(engine, Protocol::Otlp, body.len(), move |engine| {
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
-            let limit = engine.intake_limits().decompressed_bytes;
+            let limit = engine.rules().intake.decompressed_bytes;
             let payload = decompressor.decompress(encoding, &body, limit)?;
             match form {
                 Form::Protobuf => decode(engine, &tenant, request, payload),
@@ -80,7 +81,8 @@ pub(super) async fn take_plain(
     payload: Bytes,
 ) -> Result<Accepted, Refusal> {
     let caller = caller.clone();
-    take(engine, payload.len(), move |engine| decode(engine, &caller, request, &payload)).await
+    take(engine, Protocol::OtlpGrpc, payload.len(), move |engine| decode(engine, &caller, request, &payload))
+        .await
 }
 
 fn decode(
@@ -89,7 +91,8 @@ fn decode(
     request: Request,
     payload: &[u8],
 ) -> Result<Taken<Accepted>, Refusal> {
-    let limits = engine.intake_limits();
+    let rules = engine.rules();
+    let limits = &rules.intake;
     let tenant = &caller.tenant;
     let store = engine.store();
     // Lines and spans are told apart by what they say only, so that a payload that comes twice must be known by its bytes.
@@ -99,21 +102,24 @@ fn decode(
             let mut sink = store.metrics(tenant);
             let deltas = engine.deltas(tenant);
             let mut deltas = deltas.lock().unwrap_or_else(PoisonError::into_inner);
-            let says = decode_metrics(payload, limits, engine.metric_options(), &mut deltas, &mut sink)?;
-            (says, sink.commit(None)?.1)
+            let mut says = decode_metrics(payload, limits, &rules.metric_options, &mut deltas, &mut sink)?;
+            let ticket = commit(sink, None, &mut says.refused)?;
+            (says, ticket)
         }
         Request::Logs => {
             let mut sink = store.logs(tenant);
-            let says = decode_logs(payload, limits, now_ms() * 1_000_000, &mut sink)?;
-            (says, sink.commit(batch)?.1)
+            let mut says = decode_logs(payload, limits, now_ms() * 1_000_000, &mut sink)?;
+            let ticket = commit(sink, batch, &mut says.refused)?;
+            (says, ticket)
         }
         Request::Traces => {
             let mut sink = store.spans(tenant);
-            let says = decode_traces(payload, limits, &mut sink)?;
-            (says, sink.commit(batch)?.1)
+            let mut says = decode_traces(payload, limits, &mut sink)?;
+            let ticket = commit(sink, batch, &mut says.refused)?;
+            (says, ticket)
         }
     };
-    Ok(Taken { says, ticket: Some(ticket) })
+    Ok(Taken { whole: says.refused.is_empty(), says, ticket })
 }
 
 /// The options of metrics that were configured.
@@ -130,6 +136,12 @@ fn rejected(request: Request) -> &'static str {
         Request::Logs => "rejectedLogRecords",
         Request::Traces => "rejectedSpans",
     }
+}
+
+/// Refuses what was not even looked into, and counts it.
+fn turned_away(engine: &Engine, refusal: &Refusal, form: Form) -> Answer {
+    engine.tally().refuse(Protocol::Otlp, refusal);
+    refused(refusal, form)
 }
 
 /// A refusal as OTLP wants it: `google.rpc.Status`, in the form of the payload, and a time to come back where that helps.

@@ -9,10 +9,11 @@ use http::request::Parts;
 use weir_intake::remote_write::{Decoder, Message, Outcome, negotiate_encoding, refusal_status};
 use weir_signal::Refusal;
 
-use super::{RETRY_AFTER_S, Taken, take};
+use super::{RETRY_AFTER_S, Taken, commit, take};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::{Answer, retry_after, text};
+use crate::tally::Protocol;
 
 thread_local! {
     /// One decoder per thread: it keeps the memory of payloads before.
@@ -25,15 +26,21 @@ pub(super) async fn answer(engine: &Arc<Engine>, caller: &Caller, parts: &Parts,
         .and_then(|message| Ok((message, negotiate_encoding(header(parts, &CONTENT_ENCODING))?)));
     let (message, encoding) = match asked {
         Ok(asked) => asked,
-        Err(refusal) => return refused(&refusal, Message::V1),
+        Err(refusal) => {
+            engine.tally().refuse(Protocol::RemoteWrite, &refusal);
+            return refused(&refusal, Message::V1);
+        }
     };
     let tenant = caller.tenant.clone();
-    let written = take(engine, body.len(), move |engine| {
+    let written = take(engine, Protocol::RemoteWrite, body.len(), move |engine| {
         DECODER.with_borrow_mut(|decoder| {
             let mut sink = engine.store().metrics(&tenant);
-            let outcome = decoder.decode(message, encoding, &body, engine.intake_limits(), &mut sink)?;
-            let (_, ticket) = sink.commit(None)?;
-            Ok(Taken { says: outcome, ticket: Some(ticket) })
+            let limits = &engine.rules().intake;
+            let mut outcome = decoder.decode(message, encoding, &body, limits, &mut sink)?;
+            let before = outcome.refused.total();
+            let ticket = commit(sink, None, &mut outcome.refused)?;
+            outcome.written.take_back(outcome.refused.total() - before);
+            Ok(Taken { whole: outcome.refused.is_empty(), says: outcome, ticket })
         })
     });
     match written.await {

@@ -11,10 +11,11 @@ use weir_intake::otlp::Accepted;
 use weir_intake::{jaeger, zipkin};
 use weir_signal::{Reason, Refusal};
 
-use super::{RETRY_AFTER_S, Taken, batch_id, take};
+use super::{RETRY_AFTER_S, Taken, batch_id, commit, take};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::http::{Answer, retry_after, text};
+use crate::tally::{Became, Protocol, Why};
 
 thread_local! {
     /// One per thread: it keeps the memory of payloads before.
@@ -38,6 +39,18 @@ pub(crate) enum Form {
     ZipkinProtobuf,
 }
 
+impl Form {
+    /// What payloads of this form are counted under.
+    pub(crate) fn protocol(self) -> Protocol {
+        match self {
+            Self::ZipkinV2 | Self::ZipkinV1 | Self::ZipkinProtobuf => Protocol::Zipkin,
+            Self::JaegerThrift => Protocol::Jaeger,
+            Self::JaegerProtobuf => Protocol::JaegerGrpc,
+            Self::JaegerCompact => Protocol::JaegerUdp,
+        }
+    }
+}
+
 /// Takes a payload over HTTP. Both protocols answer 202 without a body.
 pub(super) async fn answer(
     engine: &Arc<Engine>,
@@ -53,12 +66,13 @@ pub(super) async fn answer(
         (form, _) => form,
     };
     let Some(encoding) = Encoding::parse(header(CONTENT_ENCODING).unwrap_or_default()) else {
+        engine.tally().note(form.protocol(), Became::Refused(Why::Reason(Reason::Unsupported)));
         return text(415, "this `Content-Encoding` is not known; send gzip, zstd, deflate, snappy or none\n");
     };
     let caller = caller.clone();
-    let taken = take(engine, body.len(), move |engine| {
+    let taken = take(engine, form.protocol(), body.len(), move |engine| {
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
-            let limit = engine.intake_limits().decompressed_bytes;
+            let limit = engine.rules().intake.decompressed_bytes;
             let payload = decompressor.decompress(encoding, &body, limit)?;
             decode(engine, &caller, form, payload)
         })
@@ -86,9 +100,9 @@ pub(super) fn decode(
     form: Form,
     payload: &[u8],
 ) -> Result<Taken<Accepted>, Refusal> {
-    let limits = engine.intake_limits();
+    let limits = &engine.rules().intake;
     let mut sink = engine.store().spans(&caller.tenant);
-    let says = match form {
+    let mut says = match form {
         Form::ZipkinV2 => zipkin::decode_v2_json(payload, limits, &mut sink)?,
         Form::ZipkinV1 => zipkin::decode_v1_json(payload, limits, &mut sink)?,
         Form::ZipkinProtobuf => zipkin::decode_v2_protobuf(payload, limits, &mut sink)?,
@@ -96,6 +110,6 @@ pub(super) fn decode(
         Form::JaegerCompact => jaeger::decode_compact_message(payload, limits, &mut sink)?,
         Form::JaegerProtobuf => jaeger::decode_post_spans(payload, limits, &mut sink)?,
     };
-    let (_, ticket) = sink.commit(Some(batch_id(0x80 | form as u8, payload)))?;
-    Ok(Taken { says, ticket: Some(ticket) })
+    let ticket = commit(sink, Some(batch_id(0x80 | form as u8, payload)), &mut says.refused)?;
+    Ok(Taken { whole: says.refused.is_empty(), says, ticket })
 }

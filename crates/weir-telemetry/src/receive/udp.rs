@@ -11,6 +11,7 @@ use weir_signal::Tenant;
 use super::spans::{Form, decode};
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::tally::{Became, Why};
 
 /// The largest datagram.
 const DATAGRAM_BYTES: usize = 65_535;
@@ -27,9 +28,15 @@ pub(crate) async fn door(engine: Arc<Engine>, socket: UdpSocket, mut stop: watch
         match received {
             Ok((length, peer)) => {
                 // Its ticket is let go of: nobody waits for an answer.
-                if let Err(refusal) = decode(&engine, &caller, Form::JaegerCompact, &buffer[..length]) {
-                    tracing::debug!(%peer, %refusal, "a datagram of Jaeger's was not taken");
-                }
+                let became = match decode(&engine, &caller, Form::JaegerCompact, &buffer[..length]) {
+                    Ok(taken) if taken.whole => Became::Taken,
+                    Ok(_) => Became::Partly,
+                    Err(refusal) => {
+                        tracing::debug!(%peer, %refusal, "a datagram of Jaeger's was not taken");
+                        Became::Refused(Why::Reason(refusal.reason))
+                    }
+                };
+                engine.tally().note(Form::JaegerCompact.protocol(), became);
             }
             Err(error) => tracing::debug!(%error, "a datagram could not be received"),
         }

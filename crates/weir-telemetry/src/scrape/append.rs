@@ -2,6 +2,7 @@
 //! the scrape says of itself; "it ended" for what is not there any more.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +15,12 @@ use weir_intake::exposition::{
 use weir_model::ScrapeJob;
 use weir_signal::{
     Exemplar, HistogramSample, Labels, LabelsBuilder, METRIC_NAME, Metadata, MetricSink, Reason, Refusal,
-    SeriesRef, Tenant, stale_nan,
+    Refused, SeriesRef, Tenant, stale_nan,
 };
-use weir_store::{MetricAppender, Refused, Store};
+use weir_store::{MetricAppender, Store};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::failure::{Cause, Failure};
 use super::fetch::Fetched;
 use super::owners::{Owner, Owners};
 use super::relabel::Rules;
@@ -92,7 +94,9 @@ pub(super) struct Taken {
     /// How long it took.
     pub(super) duration: Duration,
     /// Why it failed.
-    pub(super) error: Option<String>,
+    pub(super) failure: Option<Failure>,
+    /// Samples that the target exposed.
+    pub(super) samples: u64,
     /// What the store refused of it; or all of it.
     pub(super) refused: Result<Refused, Refusal>,
 }
@@ -138,7 +142,7 @@ impl Appender {
         &mut self,
         store: &Store,
         limits: &Limits,
-        fetched: Result<Fetched, String>,
+        fetched: Result<Fetched, Failure>,
         time_ms: i64,
         started: Instant,
     ) -> Taken {
@@ -159,7 +163,7 @@ impl Appender {
         if refused.is_err() {
             self.families.clear();
         }
-        Taken { duration, error: read.err(), refused }
+        Taken { duration, failure: read.err(), samples: counts.scraped, refused }
     }
 
     /// Says of every series that it ended, at `time_ms`, but for those that somebody goes on with.
@@ -187,7 +191,7 @@ impl Appender {
         fetched: &Fetched,
         time_ms: i64,
         counts: &mut Counts,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let bytes_max = self.common.job.body_bytes_max as usize;
         let mut decompressor = std::mem::take(&mut self.decompressor);
         let read = decompressor
@@ -203,12 +207,18 @@ impl Appender {
             });
         decompressor.shrink(KEEP_BYTES);
         self.decompressor = decompressor;
-        read.map_err(|refusal| refusal.to_string())?;
+        read.map_err(|refusal| {
+            let large = refusal.reason == Reason::TooLarge;
+            Failure::new(if large { Cause::TooLarge } else { Cause::Malformed }, refusal.message)
+        })?;
         match self.common.job.samples_max {
-            Some(most) if counts.kept > u64::from(most) => Err(format!(
-                "it exposes {} samples, more than {most}; raise `samples_max`, or drop some by `metric_relabel`",
-                counts.kept
-            )),
+            Some(most) if counts.kept > u64::from(most) => {
+                let kept = counts.kept;
+                let says = format!(
+                    "it exposes {kept} samples, more than {most}; raise `samples_max`, or drop some by `metric_relabel`"
+                );
+                Err(Failure::new(Cause::TooLarge, says))
+            }
             _ => Ok(()),
         }
     }
@@ -250,10 +260,9 @@ impl Appender {
         ];
         for (at, value) in values.into_iter().enumerate() {
             let key = self.key ^ (at as u128 + 1);
-            // What is refused is counted by the store.
-            if let Ok(series) = series(sink, key, &self.reported[at]) {
-                let _ = sink.sample(series, time_ms, value, 0);
-            }
+            let labels = &self.reported[at];
+            let taken = series(sink, key, labels).and_then(|series| sink.sample(series, time_ms, value, 0));
+            noted(sink, labels, taken);
         }
         if !std::mem::replace(&mut self.reports, true) {
             let mut owners = self.common.owners.lock();
@@ -321,10 +330,14 @@ fn series(sink: &mut MetricAppender, key: u128, labels: &Labels) -> Result<Serie
 }
 
 fn ended(sink: &mut MetricAppender, key: Option<u128>, labels: &Labels, time_ms: i64) {
-    // What is refused is counted by the store.
-    if let Ok(series) = sink.series(key, labels) {
-        let _ = sink.sample(series, time_ms, stale_nan(), 0);
-    }
+    let taken = sink.series(key, labels).and_then(|series| sink.sample(series, time_ms, stale_nan(), 0));
+    noted(sink, labels, taken);
+}
+
+/// Notes what the store refused of a series; the others go on.
+fn noted<T>(sink: &mut MetricAppender, series: impl fmt::Display, taken: Result<T, Refusal>) -> Option<T> {
+    // Single samples are never refused for a reason that passes.
+    taken.map_err(|refusal| drop(sink.refused().note(series, refusal, 1))).ok()
 }
 
 /// One payload on its way.
@@ -357,9 +370,9 @@ impl Reading<'_> {
             // Counted to the end, so that it can be said how many there are.
             return Ok(None);
         }
-        // What the store refuses it counts; the other series go on.
         let found = series(self.sink, hash ^ appender.key, labels);
-        Ok(found.ok().map(|series| (series, own_time.unwrap_or(self.time_ms))))
+        let found = noted(self.sink, labels, found);
+        Ok(found.map(|series| (series, own_time.unwrap_or(self.time_ms))))
     }
 
     fn exemplars(&mut self, sample: &Sample<'_>, series: SeriesRef, time_ms: i64) {
@@ -369,7 +382,8 @@ impl Reading<'_> {
         let sink = &mut *self.sink;
         // An exemplar that is none does not spoil its sample.
         let _ = sample.exemplars(time_ms, self.limits, &mut self.appender.builder, |exemplar: Exemplar| {
-            let _ = sink.exemplar(series, exemplar);
+            let taken = sink.exemplar(series, exemplar);
+            noted(sink, "an exemplar", taken);
             Ok(())
         });
     }
@@ -397,7 +411,8 @@ impl Visitor for Reading<'_> {
 
     fn sample(&mut self, sample: &Sample<'_>, value: f64) -> Result<(), Refusal> {
         if let Some((series, time_ms)) = self.place(sample)? {
-            let _ = self.sink.sample(series, time_ms, value, sample.start_ms);
+            let taken = self.sink.sample(series, time_ms, value, sample.start_ms);
+            noted(self.sink, format_args!("byte {}", sample.offset()), taken);
             self.exemplars(sample, series, time_ms);
         }
         Ok(())
@@ -405,7 +420,8 @@ impl Visitor for Reading<'_> {
 
     fn histogram(&mut self, sample: &Sample<'_>, value: HistogramSample) -> Result<(), Refusal> {
         if let Some((series, time_ms)) = self.place(sample)? {
-            let _ = self.sink.histogram(series, time_ms, value, sample.start_ms);
+            let taken = self.sink.histogram(series, time_ms, value, sample.start_ms);
+            noted(self.sink, format_args!("byte {}", sample.offset()), taken);
             self.exemplars(sample, series, time_ms);
         }
         Ok(())

@@ -1,11 +1,13 @@
 //! What is known of all targets, for whoever asks.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use weir_signal::Labels;
 
+use super::failure::Cause;
 use super::target::Spec;
 
 /// Dropped targets of a job that are listed; all are counted.
@@ -24,6 +26,48 @@ pub(crate) struct Pool {
     pub(crate) dropped: Vec<Labels>,
     /// How many it dropped.
     pub(crate) dropped_count: usize,
+    /// What became of all scrapes of the job, those of targets that are gone included.
+    pub(crate) counts: Arc<Counts>,
+}
+
+/// What became of the scrapes of a job since there is one of its name.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    good: AtomicU64,
+    failed: [AtomicU64; Cause::ALL.len()],
+    samples: AtomicU64,
+    took_ns: AtomicU64,
+}
+
+impl Counts {
+    /// One more, which failed for a cause or did not, brought so many samples, and took so long.
+    pub(super) fn note(&self, failed: Option<Cause>, samples: u64, took: Duration) {
+        let result = match failed {
+            None => &self.good,
+            Some(cause) => &self.failed[Cause::ALL.iter().position(|&one| one == cause).unwrap_or_default()],
+        };
+        result.fetch_add(1, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+        self.took_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// How many ended how: `None` is well.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (Option<Cause>, u64)> {
+        let failed = Cause::ALL.into_iter().map(Some).zip(&self.failed);
+        std::iter::once((None, &self.good))
+            .chain(failed)
+            .map(|(cause, count)| (cause, count.load(Ordering::Relaxed)))
+    }
+
+    /// Samples that targets exposed, before relabelling.
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples.load(Ordering::Relaxed)
+    }
+
+    /// How long all took together.
+    pub(crate) fn took(&self) -> Duration {
+        Duration::from_nanos(self.took_ns.load(Ordering::Relaxed))
+    }
 }
 
 /// A target that is asked.

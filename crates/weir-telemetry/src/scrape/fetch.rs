@@ -22,6 +22,7 @@ use weir_intake::exposition::{Format, ScrapeProtocol, accept_header};
 use weir_model::{Authorization, ScrapeJob, SecretRef};
 use weir_signal::{Refusal, base64};
 
+use super::failure::Cause;
 use super::target::Url;
 use super::tls::Tls;
 use crate::tls::TlsError;
@@ -57,6 +58,22 @@ pub(super) enum FetchError {
     Encoding(String),
     #[error(transparent)]
     Format(#[from] Refusal),
+}
+
+impl FetchError {
+    /// What it is counted under.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::TimedOut(_) => Cause::Timeout,
+            Self::Connect { .. } => Cause::Connect,
+            Self::Handshake { .. } | Self::Tls(_) | Self::ServerName(_) => Cause::Tls,
+            Self::Secret(_) => Cause::Secret,
+            Self::Http(_) => Cause::Http,
+            Self::Status(_) | Self::Redirect(_) => Cause::Status,
+            Self::TooLarge(_) => Cause::TooLarge,
+            Self::Encoding(_) | Self::Format(_) => Cause::Malformed,
+        }
+    }
 }
 
 /// A target's answer.
@@ -99,7 +116,7 @@ impl Fetcher {
         for _ in 0..=REDIRECTS_MAX {
             let (status, headers, body) = self.ask(&url).await?;
             let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {
-                return finish(status, &headers, body);
+                return finish(self.job.fallback_protocol, status, &headers, body);
             };
             url = moved(&url, location).ok_or(FetchError::Redirect("to what is no address"))?;
         }
@@ -126,7 +143,8 @@ impl Fetcher {
     }
 
     fn request(&self, url: &Url) -> Result<Request<Empty<Bytes>>, FetchError> {
-        let accept = accept_header(&ScrapeProtocol::NATIVE_HISTOGRAMS);
+        let protocols: Vec<_> = self.job.protocols.iter().map(|&protocol| asked(protocol)).collect();
+        let accept = accept_header(&protocols);
         let mut request = Request::get(&url.path)
             .header(HOST, &url.authority)
             .header(USER_AGENT, AGENT)
@@ -144,7 +162,34 @@ impl Fetcher {
     }
 }
 
-fn finish(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Result<Fetched, FetchError> {
+/// What a format of the configuration is asked for as.
+fn asked(protocol: weir_model::ScrapeProtocol) -> ScrapeProtocol {
+    use weir_model::ScrapeProtocol as Wanted;
+    match protocol {
+        Wanted::PrometheusProto => ScrapeProtocol::PrometheusProto,
+        Wanted::OpenMetricsText1 => ScrapeProtocol::OpenMetricsText1,
+        Wanted::OpenMetricsText0 => ScrapeProtocol::OpenMetricsText0,
+        Wanted::PrometheusText1 => ScrapeProtocol::PrometheusText1,
+        Wanted::PrometheusText0 => ScrapeProtocol::PrometheusText0,
+    }
+}
+
+/// How a format of the configuration is read.
+fn read_as(protocol: weir_model::ScrapeProtocol) -> Format {
+    use weir_model::ScrapeProtocol as Wanted;
+    match protocol {
+        Wanted::PrometheusProto => Format::Protobuf,
+        Wanted::OpenMetricsText1 | Wanted::OpenMetricsText0 => Format::OpenMetrics,
+        Wanted::PrometheusText1 | Wanted::PrometheusText0 => Format::Text,
+    }
+}
+
+fn finish(
+    fallback: Option<weir_model::ScrapeProtocol>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+) -> Result<Fetched, FetchError> {
     if status != StatusCode::OK {
         return Err(FetchError::Status(status));
     }
@@ -153,8 +198,7 @@ fn finish(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Result<Fetc
         None => Encoding::Identity,
         Some(name) => Encoding::parse(&name).ok_or_else(|| FetchError::Encoding(name.into_owned()))?,
     };
-    // Many small programs send the text format without saying so.
-    let format = Format::negotiate(text(CONTENT_TYPE).as_deref(), Some(Format::Text))?;
+    let format = Format::negotiate(text(CONTENT_TYPE).as_deref(), fallback.map(read_as))?;
     Ok(Fetched { format, encoding, body })
 }
 

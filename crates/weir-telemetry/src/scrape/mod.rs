@@ -13,6 +13,7 @@
 mod append;
 mod board;
 mod discovery;
+mod failure;
 mod fetch;
 mod grid;
 mod owners;

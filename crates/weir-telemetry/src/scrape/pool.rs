@@ -10,7 +10,7 @@ use weir_model::ScrapeJob;
 use weir_signal::Labels;
 
 use super::append::{Appender, Common};
-use super::board::{Pool, Target};
+use super::board::{Counts, Pool, Target};
 use super::discovery::{self, Found};
 use super::fetch::Fetcher;
 use super::owners::Owners;
@@ -67,6 +67,8 @@ impl Drop for Running {
 pub(super) async fn run(shared: Shared, name: Arc<str>, mut jobs: watch::Receiver<Option<Arc<ScrapeJob>>>) {
     let mut stop = shared.stop.clone();
     let mut workers = JoinSet::new();
+    // Over all changes of the job, so that no counter goes back.
+    let counts = Arc::new(Counts::default());
     loop {
         let job = jobs.borrow_and_update().clone();
         let current = job.and_then(|job| {
@@ -82,8 +84,9 @@ pub(super) async fn run(shared: Shared, name: Arc<str>, mut jobs: watch::Receive
             found.insert(source, targets);
             discovery::start(&current.job, &sender)
         });
-        let pool =
-            current.as_ref().map(|current| reconcile(&shared, current, &found, &mut running, &mut workers));
+        let pool = current
+            .as_ref()
+            .map(|current| reconcile(&shared, current, &counts, &found, &mut running, &mut workers));
         shared.engine.targets().put(&name, pool);
         loop {
             tokio::select! {
@@ -106,7 +109,7 @@ pub(super) async fn run(shared: Shared, name: Arc<str>, mut jobs: watch::Receive
                         found.insert(source, targets);
                     }
                     if let Some(current) = &current {
-                        let pool = reconcile(&shared, current, &found, &mut running, &mut workers);
+                        let pool = reconcile(&shared, current, &counts, &found, &mut running, &mut workers);
                         shared.engine.targets().put(&name, Some(pool));
                     }
                 }
@@ -119,11 +122,12 @@ pub(super) async fn run(shared: Shared, name: Arc<str>, mut jobs: watch::Receive
 fn reconcile(
     shared: &Shared,
     current: &Current,
+    counts: &Arc<Counts>,
     found: &BTreeMap<usize, Vec<Labels>>,
     running: &mut BTreeMap<u128, Running>,
     workers: &mut JoinSet<()>,
 ) -> Pool {
-    let mut pool = Pool::default();
+    let mut pool = Pool { counts: counts.clone(), ..Pool::default() };
     let mut wanted = BTreeMap::new();
     let mut invalid = 0;
     for labels in found.values().flatten() {
@@ -166,6 +170,7 @@ fn reconcile(
             target: target.clone(),
             fetcher,
             appender,
+            counts: counts.clone(),
             stop: shared.stop.clone(),
             retired,
         };

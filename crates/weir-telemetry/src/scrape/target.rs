@@ -227,6 +227,8 @@ mod tests {
             tls: ScrapeTls::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
+            protocols: weir_model::ScrapeProtocol::ALL.to_vec(),
+            fallback_protocol: None,
             samples_max: None,
             body_bytes_max: 1 << 20,
         }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use weir_intake::compress::Encoding;
-use weir_signal::Refusal;
-use weir_store::Refused;
+use weir_signal::{Refusal, Refused};
 
 use super::append::{Appender, Taken};
-use super::board::{Last, Target};
+use super::board::{Counts, Last, Target};
+use super::failure::{Cause, Failure};
 use super::fetch::{Fetched, Fetcher};
 use super::grid::Grid;
 use super::told;
@@ -28,6 +28,7 @@ pub(super) struct Worker {
     pub(super) target: Arc<Target>,
     pub(super) fetcher: Fetcher,
     pub(super) appender: Appender,
+    pub(super) counts: Arc<Counts>,
     /// True when the process stops.
     pub(super) stop: watch::Receiver<bool>,
     /// True when the target is not asked any more.
@@ -38,7 +39,7 @@ impl Worker {
     /// Asks the target until it is retired, and says then of its series that they ended. Where the process stops it says
     /// nothing: the next one goes on with them.
     pub(super) async fn run(self) {
-        let Self { engine, target, mut fetcher, appender, mut stop, mut retired } = self;
+        let Self { engine, target, mut fetcher, appender, counts, mut stop, mut retired } = self;
         let appender = Arc::new(Mutex::new(appender));
         let spec = &target.spec;
         let mut grid = Grid::new(spec.interval, spec.id());
@@ -52,12 +53,14 @@ impl Worker {
             };
             let (at_ms, started) = (fetched.at_ms, fetched.started);
             let taken = take(&engine, &appender, fetched).await;
-            if let Some(taken) = taken {
-                note(&target, at_ms, taken, &mut warned);
-            } else {
-                let error = Some("an error in Weir, written to its log".to_owned());
-                target.note(Last { at_ms, duration: started.elapsed(), error });
-            }
+            let taken = taken.unwrap_or_else(|| Taken {
+                duration: started.elapsed(),
+                failure: Some(Failure::new(Cause::Internal, "an error in Weir, written to its log")),
+                samples: 0,
+                refused: Ok(Refused::default()),
+            });
+            counts.note(taken.failure.as_ref().map(|failure| failure.cause), taken.samples, taken.duration);
+            note(&target, at_ms, taken, &mut warned);
         };
         if target.last().is_none() {
             return;
@@ -79,7 +82,7 @@ impl Worker {
 struct Attempt {
     at_ms: i64,
     started: Instant,
-    answer: Result<Fetched, String>,
+    answer: Result<Fetched, Failure>,
 }
 
 /// Waits until it is time, and asks.
@@ -89,7 +92,7 @@ async fn fetch(fetcher: &mut Fetcher, grid: &Grid, ideal_ms: i64) -> Attempt {
         tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
     }
     let (at_ms, started) = (grid.stamp(ideal_ms, now_ms()), Instant::now());
-    let answer = fetcher.fetch().await.map_err(|error| error.to_string());
+    let answer = fetcher.fetch().await.map_err(|error| Failure::new(error.cause(), error.to_string()));
     Attempt { at_ms, started, answer }
 }
 
@@ -103,7 +106,7 @@ async fn take(engine: &Arc<Engine>, appender: &Arc<Mutex<Appender>>, attempt: At
     let (engine, appender) = (Arc::clone(engine), Arc::clone(appender));
     let work = move || {
         let mut appender = appender.lock().unwrap_or_else(PoisonError::into_inner);
-        appender.take(engine.store(), engine.intake_limits(), answer, at_ms, started)
+        appender.take(engine.store(), &engine.rules().intake, answer, at_ms, started)
     };
     if !large {
         return Some(work());
@@ -114,7 +117,8 @@ async fn take(engine: &Arc<Engine>, appender: &Arc<Mutex<Appender>>, attempt: At
 
 /// Notes how it went, and speaks of what changed.
 fn note(target: &Target, at_ms: i64, taken: Taken, warned: &mut Option<Instant>) {
-    let Taken { duration, error, refused } = taken;
+    let Taken { duration, failure, refused, .. } = taken;
+    let error = failure.map(|failure| failure.says);
     let spec = &target.spec;
     let job = spec.labels.get("job").unwrap_or_default();
     let said = error.clone();
@@ -141,6 +145,6 @@ fn refusals(refused: &Result<Refused, Refusal>) -> Option<String> {
     };
     let counts: Vec<String> =
         refused.counts().map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
-    let first = refused.first().map(|first| first.message.as_str()).unwrap_or_default();
+    let first = refused.first().unwrap_or_default();
     Some(format!("{} samples refused; the first: {first}", counts.join(", ")))
 }

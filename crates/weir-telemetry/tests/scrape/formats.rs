@@ -148,3 +148,29 @@ async fn honor_labels_lets_the_target_win() {
     weir.becomes("m", "", 1.0).await;
     assert_eq!(weir.samples("m")[0].0.to_string(), r#"m{env="prod", job="own"}"#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formats_are_asked_for_and_read_as_the_job_says() {
+    let loose = Target::start(answer("text/html", "m 1\n")).await;
+    let strict = Target::start(answer("", "m 1\n")).await;
+    let job = |name: &str, target: &Target, keys: &str| {
+        let address = target.address;
+        format!("    - {{ name: {name}, targets: [\"{address}\"], interval: 200ms{keys} }}\n")
+    };
+    let jobs = [
+        job("loose", &loose, ", protocols: [OpenMetricsText1.0.0, PrometheusText0.0.4]"),
+        job("strict", &strict, ", fallback_protocol: none"),
+        job("wrong", &strict, ", fallback_protocol: OpenMetricsText1.0.0"),
+    ];
+    let weir = Weir::start(&jobs.concat()).await;
+    weir.becomes("m", "job=\"loose\"", 1.0).await;
+    let accept = loose.requests()[0].1["accept"].to_str().unwrap().to_owned();
+    let expect = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    assert_eq!(accept, expect);
+    weir.fails("strict", "set `fallback_protocol` for this job").await;
+    // As OpenMetrics the same text lacks its end.
+    weir.fails("wrong", "EOF").await;
+    // Its type says what it is, whatever the fallback.
+    strict.says(answer(OPEN_METRICS, "m 2\n# EOF\n"));
+    weir.becomes("m", "job=\"strict\"", 2.0).await;
+}

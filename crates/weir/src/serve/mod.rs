@@ -138,10 +138,16 @@ impl Serving {
                 None => None,
             };
             let trail = match &mut remembering {
-                Some(remembering) => remembering.own(&registry)?,
+                Some(remembering) => {
+                    remembering.export(&registry);
+                    remembering.own(&registry)?
+                }
                 None => None,
             };
             let gateway = Gateway::start_with_trail(model, registry, workers, trail).await?;
+            if let Some(remembering) = &remembering {
+                gateway.follow_store(remembering.changes());
+            }
             let is_on = admin.address.is_some() || admin.socket.is_some();
             let options = AdminOptions {
                 admin,

@@ -159,6 +159,12 @@ fn settle(current: &Model, mut new: Model) -> Model {
         tracing::warn!("`address`, `socket` and `token_file` of `admin` take effect at the next start");
         new.admin = weir_model::Admin { hosts: new.admin.hosts, ..current.admin.clone() };
     }
+    let (store, waits) = weir_model::Telemetry::while_running(current.store.as_ref(), new.store.take());
+    new.store = store;
+    if !waits.is_empty() {
+        let verb = if waits.len() == 1 { "takes" } else { "take" };
+        tracing::warn!("`{}` {verb} effect at the next start", waits.join("`, `"));
+    }
     keep_unchanged(current, new)
 }
 

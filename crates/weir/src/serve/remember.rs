@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use weir_emit::metrics::Registry;
 use weir_emit::trail::Trail;
+use weir_gateway::StoreChange;
 use weir_model::Telemetry;
 use weir_telemetry::Server;
 
@@ -33,6 +34,20 @@ impl Remembering {
         }
         let server = Server::start(store.clone(), telemetry.clone()).await?;
         Ok(Self { store, server, folder })
+    }
+
+    /// Shows what it counts among these metrics, and these at its own door.
+    pub(crate) fn export(&mut self, registry: &Registry) {
+        self.server.export(registry);
+    }
+
+    /// What a gateway has changes of its configuration judged by, as far as they are the store's.
+    pub(crate) fn changes(&self) -> StoreChange {
+        let live = self.server.live().clone();
+        StoreChange::new(move |wanted| {
+            let change = live.judge(wanted)?;
+            Ok(Box::new(move || change.put_in_force()))
+        })
     }
 
     /// Keeps what the gateway in this process says; the way is for the gateway.

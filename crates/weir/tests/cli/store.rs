@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::support::{Running, dir, post, said, weir};
+use crate::support::{Running, dir, post, replace, said, weir};
 
 fn now_ns() -> u128 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
@@ -129,4 +129,30 @@ fn a_store_in_use_is_read_and_copied() {
     // Both what is in parts and what is only in the log.
     check(dir.path(), &["query", "count_over_time(counted[1h])", "--store", "store"], 0, &["200"]);
     check(dir.path(), &["query", "count_over_time(counted[1h])", "--store", "copy"], 0, &["100"]);
+}
+
+#[test]
+fn hangup_takes_up_what_can_change() {
+    let dir = dir();
+    let say = |keys: &str| {
+        replace(&dir.path().join("weir.yaml"), &format!("version: 1\nstore: {{ {keys} }}\n"));
+    };
+    say("limits: { line: 64B }");
+    let (running, port) = Running::store(dir.path(), &["-c", "weir.yaml"]);
+    let push = || {
+        let line = "x".repeat(1000);
+        let body =
+            format!(r#"{{"streams":[{{"stream":{{"app":"a"}},"values":[["{}","{line}"]]}}]}}"#, now_ns());
+        post(port, "/loki/api/v1/push", &body).0
+    };
+    assert_eq!(push(), 400);
+    say("access: [ { by: { token: { file: gone.token } } } ]");
+    running.signal(Signal::HUP);
+    running.until_log("gone.token");
+    assert_eq!(push(), 400, "what is in force serves on");
+    say("own: { logs: false }");
+    running.signal(Signal::HUP);
+    running.until_log("read again");
+    assert!(running.log().contains("`store.own` takes effect at the next start"), "{}", running.log());
+    assert_eq!(push(), 204);
 }

@@ -63,7 +63,7 @@ pub(crate) async fn answer(
 ) -> Answer {
     let asked = Asked::new(Params::of(parts, body), &parts.headers, now_ns());
     let plan = match path {
-        "drilldown-limits" => Ok(Plan::Now(limits::drilldown(engine.settings()))),
+        "drilldown-limits" => Ok(Plan::Now(limits::drilldown(&engine.settings()))),
         _ => plan(path, &asked),
     };
     let done = match plan {

@@ -9,8 +9,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use tokio::runtime::Runtime;
+use weir_emit::metrics::Registry;
 use weir_model::Telemetry;
 
+use crate::build::BUILD;
 use crate::configuration::Text;
 use crate::serve::{Remembering, Signal, Signals};
 use crate::stages::{Command, Lasts, Outcome, Run, Usage};
@@ -19,7 +21,10 @@ use crate::terminal;
 /// Take telemetry in and answer queries, without a gateway
 ///
 /// With --config, what the file says under `store`; else the defaults, with what is said here.
-#[derive(Debug, Args)]
+///
+/// Signals: HUP reads the file, tokens and certificates again; TERM and INT let open requests end (a second one ends at
+/// once).
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   weir store serve                                    the usual folder, 127.0.0.1:4318 and :4317
@@ -48,6 +53,9 @@ pub(crate) struct Serving {
     runtime: Runtime,
     signals: Signals,
     remembering: Remembering,
+    /// What was said on the command line.
+    asked: Serve,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Command for Serve {
@@ -56,7 +64,7 @@ impl Command for Serve {
     type Ready = Serving;
 
     fn before(self, run: &Run) -> anyhow::Result<Serving> {
-        let telemetry = self.telemetry(run)?;
+        let telemetry = self.clone().telemetry(run)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("weir-store")
             .enable_all()
@@ -64,26 +72,34 @@ impl Command for Serve {
             .context("the store's threads could not be started")?;
         let entered = runtime.enter();
         let signals = Signals::listen().context("signals cannot be listened to")?;
-        let remembering = runtime.block_on(Remembering::start(&telemetry))?;
+        let mut remembering = runtime.block_on(Remembering::start(&telemetry))?;
         drop(entered);
-        Ok(Serving { runtime, signals, remembering })
+        let registry = Registry::new(0);
+        weir_emit::process::register(&registry, BUILD);
+        run.log.register(&registry);
+        remembering.export(&registry);
+        Ok(Serving { runtime, signals, remembering, asked: self, telemetry })
     }
 
     fn run(serving: &mut Serving, run: &Run) -> anyhow::Result<Outcome> {
         terminal::print(&welcome(&serving.remembering, run))?;
-        let Serving { runtime, signals, .. } = serving;
-        runtime.block_on(async {
-            loop {
-                if let Signal::Stop(name, _) = signals.next().await {
+        loop {
+            match serving.runtime.block_on(serving.signals.next()) {
+                Signal::Stop(name, _) => {
                     tracing::info!("{name}: stopping; open requests may end");
                     return Ok(Outcome::Done);
                 }
+                Signal::Reload => {
+                    if let Err(error) = serving.reload(run) {
+                        tracing::error!("{error:#}; what is in force serves on");
+                    }
+                }
             }
-        })
+        }
     }
 
     fn after(serving: Serving, _run: &Run) -> anyhow::Result<Outcome> {
-        let Serving { runtime, mut signals, remembering } = serving;
+        let Serving { runtime, mut signals, remembering, .. } = serving;
         let outcome = runtime.block_on(async {
             tokio::select! {
                 () = remembering.stop() => Outcome::Done,
@@ -95,6 +111,23 @@ impl Command for Serve {
         });
         runtime.shutdown_background();
         Ok(outcome)
+    }
+}
+
+impl Serving {
+    /// Reads the file again, and puts in force what can change while it serves.
+    fn reload(&mut self, run: &Run) -> anyhow::Result<()> {
+        let wanted = self.asked.clone().telemetry(run)?;
+        let (settled, waits) = Telemetry::while_running(Some(&self.telemetry), Some(wanted));
+        let settled = settled.unwrap_or_else(|| self.telemetry.clone());
+        let _entered = self.runtime.enter();
+        self.remembering.server().live().judge(&settled)?.put_in_force();
+        self.telemetry = settled;
+        for name in waits {
+            tracing::warn!("`{name}` takes effect at the next start");
+        }
+        tracing::info!("configuration, tokens and certificates read again");
+        Ok(())
     }
 }
 

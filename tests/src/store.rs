@@ -41,22 +41,28 @@ impl Store {
     /// A store with every default, told on the command line where its doors are.
     #[track_caller]
     pub fn start() -> Self {
-        Self::launch("", &[], &[])
+        Self::launch([free_port(), free_port()], "", &[], &[])
     }
 
     /// A store with further keys of `store`, a line each, and files beside its configuration.
     #[track_caller]
     pub fn with(keys: &str, files: &[(&str, &str)]) -> Self {
-        Self::launch(keys, files, &[])
+        Self::launch([free_port(), free_port()], keys, files, &[])
+    }
+
+    /// The same, with its HTTP on a port that its keys name too.
+    #[track_caller]
+    pub fn at(http: u16, keys: &str) -> Self {
+        Self::launch([http, free_port()], keys, &[], &[])
     }
 
     /// A store that another program starts, which is given the command at its end.
     #[track_caller]
     pub fn through(program: &[&str]) -> Self {
-        Self::launch("", &[], program)
+        Self::launch([free_port(), free_port()], "", &[], program)
     }
 
-    fn launch(keys: &str, files: &[(&str, &str)], through: &[&str]) -> Self {
+    fn launch([http, grpc]: [u16; 2], keys: &str, files: &[(&str, &str)], through: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a place for temporary files");
         fs::create_dir(dir.path().join("data")).expect("a folder of our own");
         for (name, text) in files {
@@ -68,7 +74,7 @@ impl Store {
             let text = format!("version: 1\nstore:\n{keys}\n");
             fs::write(dir.path().join("weir.yaml"), text).expect("a folder of our own");
         }
-        let (http, grpc, udp) = (free_port(), free_port(), free_port());
+        let udp = free_port();
         let through: Vec<String> =
             through.iter().map(|word| word.replace("@DIR@", &dir.path().display().to_string())).collect();
         let child = spawn(dir.path(), &through, [http, grpc, udp]);

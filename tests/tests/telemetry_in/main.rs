@@ -1,6 +1,7 @@
-//! Telemetry on its way in: real senders, refusals, tenants, and what a crash leaves.
+//! Telemetry on its way in: real senders, refusals and their counts, tenants, and what a crash leaves.
 
 mod agents;
+mod counted;
 mod crashes;
 mod page;
 mod refusals;

@@ -1,6 +1,7 @@
 //! Programs of others send; what they sent is found by asking.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -64,6 +65,19 @@ fn prometheus(store: &Store, change: impl Fn(String) -> String) -> Option<(Runni
     Some((Running(child), dir))
 }
 
+/// Whether this machine's Prometheus knows remote write 2.0, which came with 2.54: told by what its own checker says of the
+/// page's configuration, as builds from source do not know their version.
+fn speaks_2(promtool: &Path) -> bool {
+    let dir = tempfile::tempdir().expect("a place for temporary files");
+    let config = dir.path().join("prometheus.yml");
+    let text =
+        "remote_write: [ { url: 'http://localhost', protobuf_message: io.prometheus.write.v2.Request } ]\n";
+    fs::write(&config, text).expect("a folder of our own");
+    let (well, said) = run(promtool, &["check", "config", &config.display().to_string()]);
+    assert!(well || said.contains("protobuf_message"), "{said}");
+    well
+}
+
 #[track_caller]
 fn prometheus_sends(change: impl Fn(String) -> String, version: Version) {
     let store = Store::start();
@@ -88,7 +102,15 @@ fn prometheus_sends(change: impl Fn(String) -> String, version: Version) {
 
 #[test]
 fn prometheus_sends_by_remote_write_2() {
-    prometheus_sends(|config| config, Version::V2);
+    let Some(promtool) = peer("telemetry", "promtool") else { return };
+    if speaks_2(&promtool) {
+        return prometheus_sends(|config| config, Version::V2);
+    }
+    // Debian's, where there is no Go toolchain to build the pinned one with.
+    eprintln!(
+        "NOT RUN: this Prometheus does not speak remote write 2.0, as 2.54 and later do. That 2.0 is taken is shown by \
+         `a_request_of_remote_write_2_is_taken`; by 1.0 it sends in `prometheus_sends_by_remote_write_1`"
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn run(input: &[u8]) -> u64 {
         return 3;
     }
     let listener = ListenerId::new("web").expect("a valid name");
-    let asked = Request { listener: &listener, head: &head };
+    let asked = Request { listener: &listener, head: &head, call: weir_route::Call::Unread };
     let mut routes: Vec<_> = model.routes.values().cloned().collect();
     let table = table(model.order, &routes);
     let found = chosen(&table, &asked);

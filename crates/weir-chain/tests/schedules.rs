@@ -39,7 +39,7 @@ struct Plan {
 fn plan(seed: u64) -> Plan {
     let mut r = Random::new(seed.wrapping_mul(0x1234_5677));
     let finality = match r.below(3) {
-        0 => Finality::Instant,
+        0 => Finality::AtOnce,
         1 => Finality::Depth(2 + r.below(4)),
         _ => Finality::Tag,
     };

@@ -210,7 +210,7 @@ impl ChainLive {
         let head = health.head?.0;
         match self.model.finality {
             // What is said of the newest block itself still changes: the votes for it are those of the next.
-            Finality::Instant => head.checked_sub(1),
+            Finality::AtOnce => head.checked_sub(1),
             Finality::Depth(depth) => head.checked_sub(depth.max(1)),
             Finality::Tag => {
                 let told = health.endpoints.iter().filter(|node| node.verdict.is_usable());

@@ -141,7 +141,7 @@ impl fmt::Display for ChainUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finality {
     /// At once: the chain never goes back.
-    Instant,
+    AtOnce,
     /// Once this many blocks stand on top of it.
     Depth(u64),
     /// Once the chain itself says so (Ethereum's tag `finalized`).

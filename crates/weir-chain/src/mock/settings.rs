@@ -96,7 +96,7 @@ impl MockChainSettings {
     /// Blocks at the tip that may be replaced, at most.
     pub(super) fn loose_blocks(&self) -> u64 {
         match self.finality {
-            Finality::Instant => 0,
+            Finality::AtOnce => 0,
             Finality::Depth(depth) => depth.saturating_sub(1),
             Finality::Tag => TAG_DEPTH - 1,
         }

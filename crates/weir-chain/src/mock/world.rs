@@ -226,7 +226,7 @@ impl World {
             let most = members.len() * 2 > self.nodes.len();
             let loose = self.settings.loose_blocks();
             let may = match self.settings.finality {
-                Finality::Instant => most,
+                Finality::AtOnce => most,
                 // The smaller part may not outgrow what may be replaced.
                 Finality::Depth(_) | Finality::Tag => part == 0 || self.parts[part].alone < loose,
             };

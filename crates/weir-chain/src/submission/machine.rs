@@ -342,7 +342,7 @@ impl Machine {
         if let Some(inclusion) = sight.found {
             self.expose();
             let stays = match self.finality {
-                Finality::Instant => true,
+                Finality::AtOnce => true,
                 Finality::Depth(_) | Finality::Tag => inclusion.height <= sight.settled,
             };
             if stays {
@@ -465,7 +465,7 @@ impl Machine {
 /// The height that stays, by the chain's finality.
 pub(crate) fn settled(finality: Finality, head: Height, finalized: Option<Height>) -> Height {
     match finality {
-        Finality::Instant => head,
+        Finality::AtOnce => head,
         Finality::Depth(blocks) => head.minus(blocks),
         Finality::Tag => finalized.unwrap_or_default(),
     }

@@ -159,7 +159,7 @@ impl Object for ChainText {
                     Some("list each node once: its health is judged against the others'".into());
             }
         }
-        if self.kind == ChainKind::Tendermint && self.finality.is_some_and(|f| f != Finality::Instant) {
+        if self.kind == ChainKind::Tendermint && self.finality.is_some_and(|f| f != Finality::AtOnce) {
             at.error("finality", r, "what Tendermint committed stays").help =
                 Some("write `finality: instant`".into());
         }
@@ -187,7 +187,7 @@ impl Object for ChainText {
 
 impl Raw<Chain> for ChainText {
     fn refine<'n>(self, _: At<'n>, _: &mut Reader<'n>) -> Option<Chain> {
-        let finality = if self.kind == ChainKind::Evm { Finality::Tag } else { Finality::Instant };
+        let finality = if self.kind == ChainKind::Evm { Finality::Tag } else { Finality::AtOnce };
         let repeats = if self.kind == ChainKind::Tendermint { Repeats::Accepted } else { Repeats::Rejected };
         Some(Chain {
             id: ChainId::new("unnamed").ok()?,
@@ -264,7 +264,7 @@ const TAG: Choice<Finality> = Choice(&[("finalized", Finality::Tag)]);
 
 /// When a block stays.
 const FINALITY: Union<Finality> = Union {
-    words: &[("instant", Finality::Instant)],
+    words: &[("instant", Finality::AtOnce)],
     bare: None,
     cases: &[
         Case {
@@ -275,7 +275,7 @@ const FINALITY: Union<Finality> = Union {
         Case { key: "tag", read: |node, r| TAG.read(node, r), shape: |shapes| TAG.shape(shapes) },
     ],
     write: |finality| match finality {
-        Finality::Instant => Out::text("instant"),
+        Finality::AtOnce => Out::text("instant"),
         Finality::Depth(blocks) => Out::one("depth", DEPTH.write(blocks)),
         Finality::Tag => Out::one("tag", Out::text("finalized")),
     },

@@ -91,14 +91,24 @@ enum Part {
     Logs,
     /// TrainTicket's spans: speed and size
     Traces,
-    /// Ids and rare words in 10 GB of logs and ten million spans
-    Lookups,
+    /// Ids and rare words in 10 GB of logs
+    LookupsLogs,
+    /// Ids and attributes in ten million spans
+    LookupsTraces,
     /// The gateway with the store in its process: CPU of its workers and of all
     Gateway,
 }
 
-const PARTS: [Part; 7] =
-    [Part::Metrics, Part::Memory, Part::Query, Part::Logs, Part::Traces, Part::Lookups, Part::Gateway];
+const PARTS: [Part; 8] = [
+    Part::Metrics,
+    Part::Memory,
+    Part::Query,
+    Part::Logs,
+    Part::Traces,
+    Part::LookupsLogs,
+    Part::LookupsTraces,
+    Part::Gateway,
+];
 
 impl Part {
     /// The name of its report, and those it is measured against.
@@ -109,7 +119,8 @@ impl Part {
             Self::Query => ("store-query", &["prometheus", "victoria-metrics"]),
             Self::Logs => ("store-logs", &["victoria-logs"]),
             Self::Traces => ("store-traces", &["jaeger", "opentelemetry"]),
-            Self::Lookups => ("store-lookups", &["victoria-logs", "jaeger"]),
+            Self::LookupsLogs => ("store-lookups-logs", &["victoria-logs"]),
+            Self::LookupsTraces => ("store-lookups-traces", &["jaeger"]),
             Self::Gateway => ("store-gateway", &[]),
         }
     }
@@ -121,7 +132,8 @@ impl Part {
             Self::Query => query::run(bench),
             Self::Logs => logs::run(bench),
             Self::Traces => traces::run(bench),
-            Self::Lookups => lookups::run(bench),
+            Self::LookupsLogs => lookups::in_logs(bench),
+            Self::LookupsTraces => lookups::in_traces(bench),
             Self::Gateway => gateway::run(bench),
         }
     }

@@ -22,6 +22,7 @@ pub const TARGETS: &[&str] = &[
     "series_segment",
     "log_segment",
     "span_segment",
+    "wasm_module",
 ];
 
 /// How long, and which.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_emit::logging::Filter;
 
 use crate::commands::{
-    check, completions, gateway, init, logs, man, query, routes, store, trace, traces, up, version,
+    chain, check, completions, gateway, init, logs, man, query, routes, store, trace, traces, up, version,
 };
 use crate::stages;
 
@@ -108,6 +108,7 @@ enum Command {
     Trace(trace::Trace),
     Traces(traces::Traces),
     Store(store::Store),
+    Chain(chain::Chain),
     Version(version::Version),
     Completions(completions::Completions),
     Man(man::Man),
@@ -140,6 +141,13 @@ pub(crate) fn run(started: Instant) -> ExitCode {
             store::StoreCommand::Verify(command) => stages::run(command, &global, started),
             store::StoreCommand::Snapshot(command) => stages::run(command, &global, started),
             store::StoreCommand::Restore(command) => stages::run(command, &global, started),
+        },
+        Command::Chain(chain) => match chain.command {
+            chain::ChainCommand::List(command) => stages::run(command, &global, started),
+            chain::ChainCommand::Health(command) => stages::run(command, &global, started),
+            chain::ChainCommand::Block(command) => stages::run(command, &global, started),
+            chain::ChainCommand::Submit(command) => stages::run(command, &global, started),
+            chain::ChainCommand::Watch(command) => stages::run(command, &global, started),
         },
         Command::Version(command) => stages::run(command, &global, started),
         Command::Completions(command) => stages::run(command, &global, started),

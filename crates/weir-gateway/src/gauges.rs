@@ -164,7 +164,7 @@ pub(crate) fn register(gateway: &Gateway) {
         },
     );
     add(Kind::Gauge, "weir_chain_node_height", "A node's newest height.", &["chain", "node"], |_, s, out| {
-        each_node(s, out, |node, _| Some(node.status.as_ref()?.height.0 as f64))
+        each_node(s, out, |node, _| Some(node.status.as_ref()?.height.0 as f64));
     });
     add(
         Kind::Gauge,
@@ -182,14 +182,18 @@ pub(crate) fn register(gateway: &Gateway) {
         "weir_chain_node_usable",
         "1 where requests go to the node, 0 where it is ejected.",
         &["chain", "node"],
-        |_, s, out| each_node(s, out, |node, _| Some(f64::from(u8::from(node.verdict.is_usable())))),
+        |_, s, out| {
+            each_node(s, out, |node, _| Some(f64::from(u8::from(node.verdict.is_usable()))));
+        },
     );
     add(
         Kind::Gauge,
         "weir_chain_node_latency_seconds",
         "How long a node takes to say how it is.",
         &["chain", "node"],
-        |_, s, out| each_node(s, out, |node, _| Some(node.latency.as_secs_f64())),
+        |_, s, out| {
+            each_node(s, out, |node, _| Some(node.latency.as_secs_f64()));
+        },
     );
     add(
         Kind::Gauge,

@@ -189,6 +189,7 @@ pub(crate) struct EndpointTls {
 }
 
 impl EndpointLive {
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only name them twice")]
     pub(crate) fn new(
         address: SocketAddr,
         name: Arc<str>,

@@ -249,7 +249,7 @@ mod tests {
             weir_config::load(&weir_config::Source { name: "test", text: &text, base: Path::new(".") });
         let model = loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let service = model.services.get("o").unwrap().clone();
-        Arc::new(EndpointLive::new(address, address.to_string().into(), 0, 1, &service, None, None))
+        Arc::new(EndpointLive::new(address, address.to_string().into(), None, 0, 1, &service, None, None))
     }
 
     async fn connect(endpoint: &Arc<EndpointLive>) -> Upstream {

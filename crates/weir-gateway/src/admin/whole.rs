@@ -39,6 +39,10 @@ pub(super) fn print_json(model: &Model) -> Value {
         "services": services,
         "routes": routes.into_iter().map(|r| weir_config::print_route(r)).collect::<Value>(),
     });
+    if !model.chains.is_empty() {
+        let chains = model.chains.iter().map(|(id, c)| (id.to_string(), weir_config::print_chain(c)));
+        whole["chains"] = chains.collect::<Map<_, _>>().into();
+    }
     if let Some(store) = &model.store {
         whole["store"] = weir_config::print_store(store);
     }

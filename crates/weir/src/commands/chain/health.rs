@@ -40,7 +40,7 @@ impl Command for Health {
         let model: Model = opened::model(run)?;
         let chains = match self.chain {
             Some(name) => vec![opened::find(&model, Some(&name))?],
-            None if model.chains.len() == 0 => vec![opened::find(&model, None)?],
+            None if model.chains.is_empty() => vec![opened::find(&model, None)?],
             None => opened::chains(&model),
         };
         Ok(Ready { chains })

@@ -156,7 +156,7 @@ impl Bytes {
 fn unhex(digits: &str) -> Option<Vec<u8>> {
     let digits = digits.trim();
     let digits = digits.strip_prefix("0x").unwrap_or(digits);
-    if digits.len() % 2 != 0 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()

@@ -242,6 +242,7 @@ fn match_key(host: Option<&str>, matched: &RouteMatch, key: &mut String) {
     let value = |kind: char, name: &str, value: &ValueMatch| format!("{kind}{name}\r{value:?}");
     parts.extend(matched.headers.iter().map(|h| value('h', &h.name, &h.value)));
     parts.extend(matched.query.iter().map(|q| value('q', &q.name, &q.value)));
+    parts.extend(matched.jsonrpc.iter().map(|method| format!("j{method}")));
     parts.sort_unstable();
     for part in parts {
         key.push_str(&part);

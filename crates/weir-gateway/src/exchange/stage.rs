@@ -77,10 +77,14 @@ fn node_target<'a>(request: &RequestHead, url: &'a str) -> Cow<'a, [u8]> {
         return Cow::Borrowed(url.as_bytes());
     }
     let (path, key) = url.split_once('?').map_or((url, None), |(path, key)| (path, Some(key)));
-    let mut target = path.trim_end_matches('/').as_bytes().to_vec();
+    let mut target = path.as_bytes().to_vec();
     let last = request.path().rsplit(|b| *b == b'/').next().unwrap_or_default();
-    target.push(b'/');
-    target.extend_from_slice(last);
+    if !last.is_empty() {
+        if target.last() != Some(&b'/') {
+            target.push(b'/');
+        }
+        target.extend_from_slice(last);
+    }
     for (at, query) in request.query().into_iter().chain(key.map(str::as_bytes)).enumerate() {
         target.push(if at == 0 { b'?' } else { b'&' });
         target.extend_from_slice(query);

@@ -11,6 +11,7 @@ use weir_model::Mono;
 
 use super::send::Answered;
 use super::{Exchange, Refusal, copy, rpc, stage};
+use crate::chain::ChainLive;
 use crate::connection::Client;
 use crate::live::{EndpointLive, RouteLive, ServiceLive};
 use crate::worker::Worker;
@@ -56,11 +57,11 @@ pub(super) fn prepare<'s>(
     exchange: &mut Exchange,
     route: &RouteLive,
     service: &'s ServiceLive,
+    chain: &'s ChainLive,
     tried: u64,
     first: usize,
     now: Mono,
 ) -> Option<Hedge<'s>> {
-    let chain = service.chain.as_deref()?;
     if exchange.meaning.may_repeat() != Some(true) || service.endpoints.len() < 2 || first >= 64 {
         return None;
     }

@@ -97,30 +97,51 @@ async fn tries(
         let endpoint = connect::pick(worker, exchange, service, tried, now)?;
         exchange.seen.endpoint = Some(endpoint);
         let mut tally = Tally::default();
-        let hedge = hedge::prepare(worker, client, exchange, route, service, tried, endpoint, now);
-        let first = one_try(
-            worker,
-            client,
-            exchange,
-            listener,
-            route,
-            service,
-            endpoint,
-            now,
-            stale_before,
-            &mut tally,
-        );
+        let hedge = match &service.chain {
+            Some(chain) => {
+                hedge::prepare(worker, client, exchange, route, service, chain, tried, endpoint, now)
+            }
+            None => None,
+        };
         let result = match hedge {
-            None => first.await,
-            // Boxed: rare, and it holds a second connection's state.
-            Some(hedge) => match Box::pin(hedge::race(worker, hedge, first)).await {
-                hedge::First::Usual(result) => result,
-                hedge::First::Hedge(whole) => {
-                    exchange.seen.endpoint = Some(whole.endpoint);
-                    exchange.response = whole.head;
-                    return Ok(Sent::Whole(whole.body));
+            None => {
+                one_try(
+                    worker,
+                    client,
+                    exchange,
+                    listener,
+                    route,
+                    service,
+                    endpoint,
+                    now,
+                    stale_before,
+                    &mut tally,
+                )
+                .await
+            }
+            Some(hedge) => {
+                let usual = one_try(
+                    worker,
+                    client,
+                    exchange,
+                    listener,
+                    route,
+                    service,
+                    endpoint,
+                    now,
+                    stale_before,
+                    &mut tally,
+                );
+                // Boxed: rare, and it holds the state of two connections.
+                match Box::pin(hedge::race(worker, hedge, usual)).await {
+                    hedge::First::Usual(result) => result,
+                    hedge::First::Hedge(whole) => {
+                        exchange.seen.endpoint = Some(whole.endpoint);
+                        exchange.response = whole.head;
+                        return Ok(Sent::Whole(whole.body));
+                    }
                 }
-            },
+            }
         };
         if result.is_ok() && exchange.response.status < 500 {
             return result.map(Sent::Answered);

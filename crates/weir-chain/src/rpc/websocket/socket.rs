@@ -55,13 +55,9 @@ impl Socket {
     /// There is no connection, or the node does not speak WebSocket there. Nothing was asked of the node.
     pub async fn open(access: &Access, url: &ChainUrl) -> Result<Self, NodeError> {
         let within = access.timeouts().request;
-        let failed = |kind, what: String| NodeError::before_send(kind, format!("{}: {what}", url.shown()));
-        let opened = async {
-            let stream = access.connect(url).await?;
-            upgrade(access, url, stream).await.map_err(|(kind, what)| failed(kind, what))
-        };
-        let stream = timeout(within, opened).await.unwrap_or_else(|_| {
-            Err(failed(NodeErrorKind::Timeout, format!("no WebSocket within {within:?}")))
+        let stream = timeout(within, connected(access, url)).await.unwrap_or_else(|_| {
+            let what = format!("{}: no WebSocket within {within:?}", url.shown());
+            Err(NodeError::before_send(NodeErrorKind::Timeout, what))
         })?;
         Ok(Self {
             stream,
@@ -221,27 +217,29 @@ impl fmt::Debug for Socket {
     }
 }
 
+async fn connected(access: &Access, url: &ChainUrl) -> Result<Box<dyn Stream>, NodeError> {
+    let stream = access.connect(url).await?;
+    match upgrade(access, url, stream).await {
+        Ok(stream) => Ok(stream),
+        Err((kind, what)) => Err(NodeError::before_send(kind, format!("{}: {what}", url.shown()))),
+    }
+}
+
 /// The handshake (section 4.1).
-async fn upgrade(
+async fn upgrade<S>(
     access: &Access,
     url: &ChainUrl,
-    stream: Box<dyn Stream>,
-) -> Result<Box<dyn Stream>, (NodeErrorKind, String)> {
+    stream: S,
+) -> Result<Box<dyn Stream>, (NodeErrorKind, String)>
+where
+    S: Stream + 'static,
+{
     let broken = |error: hyper::Error| (NodeErrorKind::Broken, said(&error));
     let mut nonce = [0; 16];
     aws_lc_rs::rand::fill(&mut nonce).map_err(|_| (NodeErrorKind::Broken, "no random numbers".to_owned()))?;
     let key = base64(&nonce);
-    let mut request = Request::get(&*url.target)
-        .header(HOST, url.address.to_string())
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key)
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| (NodeErrorKind::Protocol, error.to_string()))?;
-    if let Some(who) = access.authorization() {
-        request.headers_mut().insert(AUTHORIZATION, who.clone());
-    }
+    let request =
+        request(access, url, &key).map_err(|error| (NodeErrorKind::Protocol, error.to_string()))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut connection = std::pin::pin!(connection.with_upgrades());
     let answer = tokio::select! {
@@ -266,4 +264,18 @@ async fn upgrade(
     let (upgraded, ended) = tokio::join!(hyper::upgrade::on(answer), connection);
     ended.map_err(broken)?;
     Ok(Box::new(TokioIo::new(upgraded.map_err(broken)?)))
+}
+
+fn request(access: &Access, url: &ChainUrl, key: &str) -> Result<Request<Empty<Bytes>>, http::Error> {
+    let mut request = Request::get(&*url.target)
+        .header(HOST, url.address.to_string())
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, key)
+        .body(Empty::new())?;
+    if let Some(who) = access.authorization() {
+        request.headers_mut().insert(AUTHORIZATION, who.clone());
+    }
+    Ok(request)
 }

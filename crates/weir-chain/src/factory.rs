@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use weir_model::{Chain, ChainKind, SecretRef};
 
+use crate::evm::EvmNode;
 use crate::mock::{MockChain, MockChainSettings};
 use crate::node::Node;
+use crate::quorum::QuorumNode;
+use crate::rpc::Access;
 
 /// Reads a secret when it is needed. This crate opens no file and no variable itself.
 pub type Secrets<'a> = &'a dyn Fn(&SecretRef) -> std::io::Result<Vec<u8>>;
@@ -44,9 +47,29 @@ pub fn nodes(chain: &Chain, secrets: Secrets<'_>) -> Result<Vec<Arc<dyn Node>>, 
             let settings = MockChainSettings::of(&chain.mock, finality, repeats, chain.timeouts.request);
             Ok(MockChain::new(settings).nodes())
         }
-        ChainKind::Tendermint | ChainKind::Evm | ChainKind::Quorum => {
-            let _ = secrets;
-            Ok(Vec::new())
+        ChainKind::Evm => {
+            let access = Access::of(chain, secrets)?;
+            let node = |endpoint| Arc::new(EvmNode::new(chain, endpoint, access.clone())) as Arc<dyn Node>;
+            Ok(chain.endpoints.iter().map(node).collect())
         }
+        ChainKind::Quorum => {
+            let nodes = quorum_nodes(chain, secrets)?;
+            Ok(nodes.into_iter().map(|node| node as Arc<dyn Node>).collect())
+        }
+        ChainKind::Tendermint => Ok(Vec::new()),
     }
+}
+
+/// The endpoints of a chain of the kind `quorum`, with what only they offer.
+///
+/// # Errors
+/// As [`nodes`].
+pub fn quorum_nodes(chain: &Chain, secrets: Secrets<'_>) -> Result<Vec<Arc<QuorumNode>>, FactoryError> {
+    let access = Access::of(chain, secrets)?;
+    let managers = &chain.quorum.managers;
+    let node = |(at, endpoint)| {
+        let manager = managers.get(if managers.len() == 1 { 0 } else { at });
+        Arc::new(QuorumNode::new(chain, endpoint, manager, &access))
+    };
+    Ok(chain.endpoints.iter().enumerate().map(node).collect())
 }

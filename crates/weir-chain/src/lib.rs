@@ -14,6 +14,7 @@ pub mod health;
 pub mod journal;
 pub mod mock;
 mod node;
+pub mod quorum;
 pub mod rpc;
 pub mod submission;
 pub mod words;

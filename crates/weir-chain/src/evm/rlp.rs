@@ -140,9 +140,8 @@ impl<'a> Reader<'a> {
 fn long(after: &[u8], count: u8) -> Result<(usize, usize), RlpError> {
     let count = usize::from(count);
     let digits = after.get(..count).ok_or(RlpError::Short)?;
-    let length = digits.iter().try_fold(0_usize, |length, &digit| {
-        Some(length.checked_mul(256)? | usize::from(digit))
-    });
+    let length =
+        digits.iter().try_fold(0_usize, |length, &digit| Some(length.checked_mul(256)? | usize::from(digit)));
     match length {
         _ if digits[0] == 0 => Err(RlpError::NotShortest),
         Some(..=55) => Err(RlpError::NotShortest),

@@ -18,6 +18,7 @@ use weir_model::{
 use weir_signal::base64;
 
 use crate::factory::{FactoryError, Secrets};
+use crate::node::BoxFuture;
 use crate::words::{NodeError, NodeErrorKind};
 
 /// A connection's bytes.
@@ -79,7 +80,9 @@ impl Access {
         let failed =
             |kind, detail: String| NodeError::before_send(kind, format!("{}: {detail}", url.shown()));
         let within = self.timeouts.connect;
-        match timeout(within, self.dial(url)).await {
+        // In a box of its own: of a whole that holds it the compiler cannot tell that it may be sent between threads.
+        let dialled: BoxFuture<'_, io::Result<Box<dyn Stream>>> = Box::pin(self.dial(url));
+        match timeout(within, dialled).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(failed(NodeErrorKind::Unreachable, error.to_string())),
             Err(_) => Err(failed(NodeErrorKind::Timeout, format!("no connection within {within:?}"))),
@@ -92,7 +95,8 @@ impl Access {
                 (TcpStream::connect(address).await?, address.ip().to_string())
             }
             EndpointAddress::Name { host, port } => {
-                (TcpStream::connect((&**host, *port)).await?, host.to_string())
+                let host = host.to_string();
+                (TcpStream::connect((host.clone(), *port)).await?, host)
             }
             EndpointAddress::Echo => return Err(io::Error::other("this is no address of a node")),
         };

@@ -21,6 +21,7 @@ use weir_model::ChainUrl;
 use weir_signal::base64;
 
 use super::frame::{Kind, decode, encode};
+use crate::node::BoxFuture;
 use crate::rpc::access::{Access, Stream};
 use crate::rpc::answer::{self, Answered};
 use crate::rpc::http::{ANSWER_BYTES_MAX, said};
@@ -226,14 +227,21 @@ async fn connected(access: &Access, url: &ChainUrl) -> Result<Box<dyn Stream>, N
 }
 
 /// The handshake (section 4.1).
-async fn upgrade<S>(
+///
+/// In a box, and of any stream: of a whole that holds a boxed one the compiler cannot tell that it may be sent between threads.
+fn upgrade<'a, S: Stream + 'static>(
+    access: &'a Access,
+    url: &'a ChainUrl,
+    stream: S,
+) -> BoxFuture<'a, Result<Box<dyn Stream>, (NodeErrorKind, String)>> {
+    Box::pin(handshake(access, url, stream))
+}
+
+async fn handshake<S: Stream + 'static>(
     access: &Access,
     url: &ChainUrl,
     stream: S,
-) -> Result<Box<dyn Stream>, (NodeErrorKind, String)>
-where
-    S: Stream + 'static,
-{
+) -> Result<Box<dyn Stream>, (NodeErrorKind, String)> {
     let broken = |error: hyper::Error| (NodeErrorKind::Broken, said(&error));
     let mut nonce = [0; 16];
     aws_lc_rs::rand::fill(&mut nonce).map_err(|_| (NodeErrorKind::Broken, "no random numbers".to_owned()))?;

@@ -44,6 +44,9 @@ const JAEGER_CLIENT: &str = "opentelemetry-exporter-jaeger==1.21.0 opentelemetry
 /// Zipkin's, versions 1 and 2, JSON and protobuf.
 const ZIPKIN: &str = "py-zipkin[protobuf]==1.2.8";
 
+/// A development chain of Ethereum: a program in a package of npm.
+const ANVIL: &[&str] = &["@foundry-rs/anvil-linux-amd64@1.7.1"];
+
 /// How peers are had.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Options {
@@ -211,6 +214,12 @@ const PEERS: &[Peer] = &[
         name: "zipkin",
         from: Source::Python { requirement: ZIPKIN, file: "google/protobuf/__init__.py", library: true },
         version: &["-c", "import importlib.metadata as m; print(m.version('py-zipkin'))"],
+        needed_by: Need::Tests,
+    },
+    Peer {
+        name: "anvil",
+        from: Source::Npm { packages: ANVIL, file: "@foundry-rs/anvil-linux-amd64/bin/anvil" },
+        version: &["-p", "require('./node_modules/@foundry-rs/anvil-linux-amd64/package.json').version"],
         needed_by: Need::Tests,
     },
     Peer {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -249,15 +250,18 @@ async fn handshake<S: Stream + 'static>(
     let request =
         request(access, url, &key).map_err(|error| (NodeErrorKind::Protocol, error.to_string()))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let mut connection = std::pin::pin!(connection.with_upgrades());
-    let answer = tokio::select! {
+    let mut connection = pin!(connection.with_upgrades());
+    let mut sent = pin!(sender.send_request(request));
+    // The connection ends as the protocol changes, which may be seen before the answer is.
+    let (answer, driving) = tokio::select! {
         biased;
-        answer = sender.send_request(request) => answer.map_err(broken)?,
+        answer = &mut sent => (answer, true),
         ended = &mut connection => {
             ended.map_err(broken)?;
-            return Err((NodeErrorKind::Broken, "the connection was closed".into()));
+            (sent.await, false)
         }
     };
+    let answer = answer.map_err(broken)?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer::judge(answer.status()).map_err(|error| (error.kind, error.detail))?;
         let what = format!("it answered {} where WebSocket begins with 101", answer.status());
@@ -269,8 +273,13 @@ async fn handshake<S: Stream + 'static>(
     {
         return Err((NodeErrorKind::Protocol, "it did not read the key of the WebSocket".into()));
     }
-    let (upgraded, ended) = tokio::join!(hyper::upgrade::on(answer), connection);
-    ended.map_err(broken)?;
+    let upgraded = if driving {
+        let (upgraded, ended) = tokio::join!(hyper::upgrade::on(answer), connection);
+        ended.map_err(broken)?;
+        upgraded
+    } else {
+        hyper::upgrade::on(answer).await
+    };
     Ok(Box::new(TokioIo::new(upgraded.map_err(broken)?)))
 }
 

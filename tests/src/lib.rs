@@ -13,6 +13,7 @@ pub mod origin;
 pub mod payload;
 pub mod peers;
 pub mod ports;
+pub mod private_stand_in;
 pub mod store;
 pub mod wire;
 

@@ -41,8 +41,7 @@ impl Anvil {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let timeouts =
-            ChainTimeouts { connect: Duration::from_secs(1), request: Duration::from_secs(5) };
+        let timeouts = ChainTimeouts { connect: Duration::from_secs(1), request: Duration::from_secs(5) };
         let url = ChainUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
         let anvil = Self { child, port, rpc: Rpc::new(Access::plain(timeouts), url) };
         eventually("anvil listens", Duration::from_secs(20), || {
@@ -68,12 +67,13 @@ impl Drop for Anvil {
 }
 
 fn key() -> SigningKey {
-    let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&KEY[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let bytes: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&KEY[2 * at..2 * at + 2], 16).unwrap()).collect();
     SigningKey::from_slice(&bytes).unwrap()
 }
 
 /// Signs a transfer of one wei: a legacy one with the chain's number where `kind` is 0, or one with a tip and a fee.
-fn transfer(kind: u8, nonce: u64, gwei: u64) -> Tx {
+pub(super) fn transfer(kind: u8, nonce: u64, gwei: u64) -> Tx {
     let mut fields = Vec::new();
     if kind == 2 {
         rlp::write_uint(CHAIN, &mut fields);
@@ -109,9 +109,8 @@ fn transfer(kind: u8, nonce: u64, gwei: u64) -> Tx {
 }
 
 fn nodes(anvils: &[&Anvil], finality: &str) -> (Vec<Arc<dyn Node>>, Finality) {
-    let endpoint = |a: &&Anvil| {
-        format!(r#"{{ url: "http://127.0.0.1:{0}", websocket: "ws://127.0.0.1:{0}" }}"#, a.port)
-    };
+    let endpoint =
+        |a: &&Anvil| format!(r#"{{ url: "http://127.0.0.1:{0}", websocket: "ws://127.0.0.1:{0}" }}"#, a.port);
     let endpoints: Vec<_> = anvils.iter().map(endpoint).collect();
     let text = format!(
         "version: 1\nchains:\n  c: {{ kind: evm, finality: {finality}, endpoints: [{}] }}\nservices: {{ s: {{ chain: c }} }}\n\

@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod evm;
+mod quorum;

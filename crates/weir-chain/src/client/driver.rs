@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::submission::machine::{Action, Change, Event, Machine, Pace, Start};
 use crate::submission::view::{NodeView, View};
 use crate::submission::{Outcome, Progress, Resend, SubmissionId, Submit};
-use crate::words::{Height, TxId};
+use crate::words::{Height, Private, TxId};
 
 type Answer = oneshot::Sender<Result<Submission, SubmitError>>;
 
@@ -241,7 +241,12 @@ impl Driver {
             let _ = answer.send(Err(SubmitError::TooMany(self.live)));
             return;
         }
-        let resend = submit.resend.unwrap_or(Resend::ChainRejectsRepeats);
+        let usual = match submit.tx.private {
+            // A node makes a public marker of each copy: that of the second would tell of a failure that is not the first's.
+            Some(Private::Eea) => Resend::Never,
+            Some(Private::Manager { .. }) | None => Resend::ChainRejectsRepeats,
+        };
+        let resend = submit.resend.unwrap_or(usual);
         let again = self.held.contains_key(&id);
         let blocks = self.settings.deadline_blocks;
         let begun = Begun {

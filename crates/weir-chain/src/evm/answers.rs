@@ -108,7 +108,10 @@ mod tests {
             "status": "0x1", "to": null,
         });
         let (inclusion, to) = receipt(&value, &[1; 32]).unwrap();
-        assert_eq!((inclusion.height, inclusion.index, inclusion.execution.succeeded, to), (Height(16), 3, true, None));
+        assert_eq!(
+            (inclusion.height, inclusion.index, inclusion.execution.succeeded, to),
+            (Height(16), 3, true, None)
+        );
         value["status"] = json!("0x0");
         value["to"] = json!("0x000000000000000000000000000000000000007e");
         let (inclusion, to) = receipt(&value, &[1; 32]).unwrap();

@@ -119,9 +119,16 @@ pub(crate) fn outcome_of(refused: Refused) -> Result<SendOutcome, NodeError> {
 /// Whether a node says that it no longer has the state of a block.
 pub(crate) fn is_state_gone(refused: &Refused) -> bool {
     let text = refused.text().to_ascii_lowercase();
-    ["missing trie node", "state unavailable", "state is not available", "historical state", "pruned", "state at block"]
-        .iter()
-        .any(|words| text.contains(words))
+    [
+        "missing trie node",
+        "state unavailable",
+        "state is not available",
+        "historical state",
+        "pruned",
+        "state at block",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 #[cfg(test)]
@@ -155,7 +162,11 @@ mod tests {
         check(-32000, "account limit exceeded", "MempoolFull");
         check(-32000, "address already reserved", "MempoolFull");
         check(-32000, "gapped-nonce tx from delegated accounts", "NonceTooHigh");
-        check(-32000, "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1", "refused");
+        check(
+            -32000,
+            "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1",
+            "refused",
+        );
         check(-32000, "intrinsic gas too low: gas 0, minimum needed 21000", "refused");
         check(-32000, "only replay-protected (EIP-155) transactions allowed over RPC", "refused");
         check(-32000, "exceeds block gas limit", "refused");

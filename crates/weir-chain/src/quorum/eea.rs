@@ -3,10 +3,10 @@
 //!
 //! Signing is the caller's: [`Eea::signing_hash`] is what is signed, [`Eea::assemble`] puts the signature in.
 
+use crate::evm::TransactionError;
 use crate::evm::keccak;
 use crate::evm::rlp::{Item, Reader, RlpError, write_bytes, write_list, write_number, write_uint};
 use crate::evm::transaction::recover;
-use crate::evm::TransactionError;
 
 /// Recipients of one transaction at most.
 const RECIPIENTS_MAX: usize = 10_000;
@@ -75,7 +75,8 @@ impl Eea {
     /// The signed transaction, for `eea_sendRawTransaction`.
     pub fn assemble(&self, signature: &Signature) -> Vec<u8> {
         let odd = u64::from(signature.odd);
-        let v = self.chain_id.map_or(27 + odd, |chain_id| chain_id.saturating_mul(2).saturating_add(35 + odd));
+        let v =
+            self.chain_id.map_or(27 + odd, |chain_id| chain_id.saturating_mul(2).saturating_add(35 + odd));
         self.written(|items| {
             write_uint(v, items);
             write_number(&signature.r, items);
@@ -199,15 +200,31 @@ mod tests {
     #[test]
     fn the_fields_stand_where_besu_has_them() {
         let eea = Eea {
-            nonce: 1, gas_price: [0; 32], gas: 2, to: None, value: [0; 32], data: vec![0xaa], chain_id: Some(4),
-            private_from: vec![0xf0; 2], audience: Audience::Recipients(vec![vec![0xf1; 2]]), restriction: "restricted".into(),
+            nonce: 1,
+            gas_price: [0; 32],
+            gas: 2,
+            to: None,
+            value: [0; 32],
+            data: vec![0xaa],
+            chain_id: Some(4),
+            private_from: vec![0xf0; 2],
+            audience: Audience::Recipients(vec![vec![0xf1; 2]]),
+            restriction: "restricted".into(),
         };
         let restricted = "8a72657374726963746564";
         assert_eq!(
             hex::write_bytes(&eea.unsigned()),
             format!("0xdc018002808081aa04808082f0f0c382f1f1{restricted}")
         );
-        let signature = Signature { odd: true, r: [0; 32], s: { let mut s = [0; 32]; s[31] = 5; s } };
+        let signature = Signature {
+            odd: true,
+            r: [0; 32],
+            s: {
+                let mut s = [0; 32];
+                s[31] = 5;
+                s
+            },
+        };
         // v = 2 · 4 + 36.
         assert_eq!(
             hex::write_bytes(&eea.assemble(&signature)),

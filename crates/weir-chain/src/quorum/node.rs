@@ -24,8 +24,8 @@ const MARKERS: [u8; 3] = [0x7e, 0x7c, 0x7b];
 /// One endpoint of GoQuorum, or of Besu while it had private transactions. What is public is as with [`EvmNode`].
 ///
 /// A private transaction through a manager is on the chain itself, and has its nonce there. One by the EEA's form is found by
-/// its public marker, whose hash the node gives when it takes it; its nonce counts within its group. Since a node that takes
-/// the same bytes twice makes two markers, of which the second has no effect, whoever resends may see the first or the second.
+/// its public marker, whose hash the node gives when it takes it; its nonce counts within its group. A node that takes the same
+/// bytes twice makes two markers, of which the second has no effect: the client sends such a transaction once.
 #[derive(Debug)]
 pub struct QuorumNode {
     evm: Arc<EvmNode>,

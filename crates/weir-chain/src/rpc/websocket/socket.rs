@@ -247,8 +247,7 @@ async fn handshake<S: Stream + 'static>(
     let mut nonce = [0; 16];
     aws_lc_rs::rand::fill(&mut nonce).map_err(|_| (NodeErrorKind::Broken, "no random numbers".to_owned()))?;
     let key = base64(&nonce);
-    let request =
-        request(access, url, &key).map_err(|error| (NodeErrorKind::Protocol, error.to_string()))?;
+    let request = request(access, url, &key).map_err(|error| (NodeErrorKind::Protocol, error.to_string()))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut connection = pin!(connection.with_upgrades());
     let mut sent = pin!(sender.send_request(request));

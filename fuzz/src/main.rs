@@ -11,6 +11,7 @@
 mod breed;
 mod chunk;
 mod config;
+mod evm_transaction;
 mod exposition;
 mod head;
 mod jsonrpc;
@@ -53,6 +54,7 @@ const TARGETS: &[Target] = &[
     log_segment::TARGET,
     logql::TARGET,
     jsonrpc::TARGET,
+    evm_transaction::TARGET,
     promql::TARGET,
     traceql::TARGET,
     router::TARGET,

@@ -72,8 +72,24 @@ mod tests {
         check("eth_sendRawTransaction", &format!(r#"["{raw}"]"#), Some(0x9d));
         check("eth_sendRawTransaction", &format!(r#"["{raw}", {{"x": [1]}}]"#), Some(0x9d));
         check("eth_sendRawTransaction", &format!(r#"["{}"]"#, &raw[..raw.len() - 2]), None);
-        check("eth_sendRawTransaction", r#"[]"#, None);
+        check("eth_sendRawTransaction", "[]", None);
         check("eth_sendRawTransaction", r#"{"a":1}"#, None);
         check("eth_call", &format!(r#"[{{"from":"{account}"}},"latest"]"#), None);
+    }
+
+    /// `cargo test --release -p weir-chain -- --ignored --nocapture cost` says what telling a sender costs.
+    #[test]
+    #[ignore = "a measurement"]
+    fn cost_of_a_sender() {
+        let raw = "0xf86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83";
+        let params = format!(r#"["{raw}"]"#);
+        let begun = std::time::Instant::now();
+        let rounds = 2000;
+        for _ in 0..rounds {
+            assert!(
+                account_of_call("eth_sendRawTransaction", std::hint::black_box(params.as_bytes())).is_some()
+            );
+        }
+        eprintln!("a sender is told in {:?}", begun.elapsed() / rounds);
     }
 }

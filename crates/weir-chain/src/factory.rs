@@ -56,7 +56,12 @@ pub fn nodes(chain: &Chain, secrets: Secrets<'_>) -> Result<Vec<Arc<dyn Node>>, 
             let nodes = quorum_nodes(chain, secrets)?;
             Ok(nodes.into_iter().map(|node| node as Arc<dyn Node>).collect())
         }
-        ChainKind::Tendermint => Ok(Vec::new()),
+        ChainKind::Tendermint => Err(FactoryError::Bad {
+            what: "kind",
+            problem: "nodes of `tendermint` cannot be asked yet, only served: requests go to all of them as if nothing were \
+                      known of how they are"
+                .into(),
+        }),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Modules of WebAssembly. What is accepted is valid once it is metered, and is refused when it comes back: the names of
 //! the instrumentation are taken.
 
+use std::fmt::Write as _;
+
 use wasmparser::{Validator, WasmFeatures};
 use weir_wasm::{Limits, Profile, Refusal, check, meter};
 
@@ -50,12 +52,15 @@ fn run(input: &[u8]) -> u64 {
                         Err(Refusal::ReservedName { .. })
                     ));
                 }
-                outcome += &format!("{} {} ", checked.imports().len(), checked.exports().len().min(3));
+                let (imports, exports) = (checked.imports().len(), checked.exports().len().min(3));
+                let _ = write!(outcome, "{imports} {exports} ");
             }
             // Which rule, but not where.
             Err(Refusal::Invalid { message, .. }) => outcome += message.split(':').next().unwrap_or_default(),
             Err(Refusal::TooMany { limit, .. }) => outcome += &limit.to_string(),
-            Err(refusal) => outcome += &format!("{:?}", std::mem::discriminant(&refusal)),
+            Err(refusal) => {
+                let _ = write!(outcome, "{:?}", std::mem::discriminant(&refusal));
+            }
         }
     }
     hash(outcome.as_bytes())

@@ -62,10 +62,11 @@ fn plan(seed: u64) -> Plan {
         until: Some(Duration::from_secs(90)),
     };
     let mut submits = Vec::new();
-    for n in 0..1 + r.below(6) {
-        let tx = match r.below(8) {
+    for n in 0..=r.below(6) {
+        let tx = match r.below(9) {
             0 => Tx::new(format!("bad {n}").into_bytes()),
             1 => Tx::new(format!("fail {n}").into_bytes()),
+            8 => Tx::new(format!("after {} {n}", 1 + r.below(20)).into_bytes()),
             2 => MockTx::numbered("amy", n / 2, &format!("pay {n}")),
             3..5 => MockTx::numbered(&format!("sender{n}"), 0, "pay"),
             _ => Tx::new(format!("set {n}").into_bytes()),
@@ -77,7 +78,7 @@ fn plan(seed: u64) -> Plan {
         };
         submits.push((r.time(Duration::from_secs(20)), Submit { id, resend, ..Submit::new(tx) }));
     }
-    let crashes = (0..r.below(4)).map(|_| r.time(Duration::from_secs(60))).collect();
+    let crashes = (0..r.below(4)).map(|_| r.time(Duration::from_mins(1))).collect();
     // A short deadline ends in the middle of the faults.
     let deadline_blocks = if r.chance(400_000) { 5 + r.below(20) } else { 200 };
     Plan { chain, submits, crashes, journal_delay: r.time(Duration::from_millis(20)), deadline_blocks }
@@ -138,15 +139,15 @@ async fn run(seed: u64) -> Result<Tally, String> {
     let mut outcomes = Vec::new();
     for (id, (submit, tx_id)) in &asked {
         let mut submission = client.submission(id).await.ok_or_else(|| format!("{id} is not remembered"))?;
-        let ended = timeout(Duration::from_secs(900), submission.outcome()).await;
+        let ended = timeout(Duration::from_mins(15), submission.outcome()).await;
         let outcome = ended
             .map_err(|_| format!("{id} does not end: {:?}", submission.progress()))?
             .map_err(|error| error.to_string())?;
         outcomes.push((id, submit, tx_id, outcome));
     }
     // What is late comes now, and nothing goes wrong any more.
-    tokio::time::sleep_until(started + Duration::from_secs(120)).await;
-    sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep_until(started + Duration::from_mins(2)).await;
+    sleep(Duration::from_mins(1)).await;
     for (id, submit, tx_id, outcome) in outcomes {
         tally.submissions += 1;
         judge(&plan, &chain, submit, tx_id, &outcome, &mut tally)
@@ -196,7 +197,9 @@ fn judge(
                 chain.has_competed(sender, submit.tx.nonce.unwrap_or(0)) || &**sender == "amy"
             });
             let fits = match why {
-                Why::Refused(rejection) => bad && rejection.code == 3,
+                Why::Refused(rejection) => {
+                    bad && rejection.code == 3 || text.starts_with("after") && rejection.code == 4
+                }
                 Why::NumberSpent { .. } => competed,
                 Why::NotTaken { .. } => plan.deadline_blocks < 50 || competed,
                 Why::Expired { .. } => false,

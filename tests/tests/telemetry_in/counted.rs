@@ -11,7 +11,7 @@ const JSON: &str = "content-type: application/json\r\n";
 const SOON: Duration = Duration::from_secs(20);
 
 /// The value of a series in the exposition; `None` where it is not there.
-fn value(store: &Door, series: &str) -> Option<f64> {
+fn value(store: Door, series: &str) -> Option<f64> {
     let answer = store.get("/metrics", "");
     assert_eq!(answer.status(), 200, "{}", answer.text());
     let text = answer.text();
@@ -19,7 +19,7 @@ fn value(store: &Door, series: &str) -> Option<f64> {
 }
 
 #[track_caller]
-fn check(store: &Door, series: &str, expect: f64) {
+fn check(store: Door, series: &str, expect: f64) {
     // Families share one look at the store, of a moment ago.
     let begun = Instant::now();
     while value(store, series) != Some(expect) && begun.elapsed() < Duration::from_secs(1) {}
@@ -64,7 +64,7 @@ fn whatever_is_refused_is_counted_once() {
         (r#"weir_store_active_series{tenant=""}"#, 2.0),
         ("weir_store_failed", 0.0),
     ] {
-        check(&store, series, expect);
+        check(*store, series, expect);
     }
 
     let lines = [(now_ns(), "one".to_owned()), (1, "old".to_owned())];
@@ -88,16 +88,16 @@ fn whatever_is_refused_is_counted_once() {
         (r#"weir_store_taken_total{signal="spans"}"#, 1.0),
         (r#"weir_store_payloads_refused_total{protocol="zipkin",reason="malformed"}"#, 1.0),
     ] {
-        check(&store, series, expect);
+        check(*store, series, expect);
     }
 
     // Memory becomes parts.
-    assert!(value(&store, "weir_store_wal_bytes").is_some_and(|bytes| bytes > 0.0));
+    assert!(value(*store, "weir_store_wal_bytes").is_some_and(|bytes| bytes > 0.0));
     assert_eq!(store.post("/-/settle", "", b"").status(), 200);
-    check(&store, r#"weir_store_flushes_total{result="done"}"#, 1.0);
-    check(&store, r#"weir_store_parts{signal="spans",level="0"}"#, 1.0);
-    assert!(value(&store, r#"weir_store_bytes{tenant="",signal="logs"}"#).is_some_and(|bytes| bytes > 0.0));
-    assert!(value(&store, "process_resident_memory_bytes").is_some_and(|bytes| bytes > 0.0));
+    check(*store, r#"weir_store_flushes_total{result="done"}"#, 1.0);
+    check(*store, r#"weir_store_parts{signal="spans",level="0"}"#, 1.0);
+    assert!(value(*store, r#"weir_store_bytes{tenant="",signal="logs"}"#).is_some_and(|bytes| bytes > 0.0));
+    assert!(value(*store, "process_resident_memory_bytes").is_some_and(|bytes| bytes > 0.0));
 }
 
 #[test]
@@ -139,15 +139,15 @@ fn scrapes_are_counted_by_how_they_end() {
          - {{ name: lost, targets: [\"127.0.0.1:{http}\"], path: /lost, interval: 200ms, timeout: 200ms }}"
     );
     let store = Store::at(http, &keys);
-    let above = |series: &str| value(&store, series).is_some_and(|value| value > 0.0);
+    let above = |series: &str| value(*store, series).is_some_and(|value| value > 0.0);
     eventually("a scrape of each", SOON, || {
         above(r#"weir_scrapes_total{scrape_job="self",result="good"}"#)
             && above(r#"weir_scrapes_total{scrape_job="gone",result="connect"}"#)
             && above(r#"weir_scrapes_total{scrape_job="lost",result="status"}"#)
     });
-    check(&store, r#"weir_scrape_targets{scrape_job="self",state="up"}"#, 1.0);
-    check(&store, r#"weir_scrape_targets{scrape_job="gone",state="down"}"#, 1.0);
-    check(&store, r#"weir_scrapes_total{scrape_job="gone",result="good"}"#, 0.0);
+    check(*store, r#"weir_scrape_targets{scrape_job="self",state="up"}"#, 1.0);
+    check(*store, r#"weir_scrape_targets{scrape_job="gone",state="down"}"#, 1.0);
+    check(*store, r#"weir_scrapes_total{scrape_job="gone",result="good"}"#, 0.0);
     assert!(above(r#"weir_scrape_samples_total{scrape_job="self"}"#));
     assert!(above(r#"weir_scrape_duration_seconds_total{scrape_job="lost"}"#));
     // So that they are found by asking, too.

@@ -148,7 +148,7 @@ impl Driver {
                 biased;
                 Some(done) = self.background.join_next() => match done {
                     Ok(Done::Event(id, event)) => self.step(&id, event),
-                    Ok(Done::Written(result)) => self.written(result),
+                    Ok(Done::Written(result)) => self.written(&result),
                     // A node's adaptor panicked. Its submission would wait for ever: the client is closed, and says so.
                     Err(_) => return,
                 },
@@ -271,8 +271,8 @@ impl Driver {
         machine.is_some_and(|machine| machine.tx.bytes == submit.tx.bytes)
     }
 
-    fn written(&mut self, result: io::Result<()>) {
-        for id in self.log.ended(&result) {
+    fn written(&mut self, result: &io::Result<()>) {
+        for id in self.log.ended(result) {
             let Some(held) = self.held.get_mut(&id) else { continue };
             if held.beginning.is_empty() {
                 let event = if result.is_ok() { Event::Persisted } else { Event::PersistFailed };
@@ -280,7 +280,7 @@ impl Driver {
                 continue;
             }
             let beginning = std::mem::take(&mut held.beginning);
-            match &result {
+            match result {
                 Ok(()) => {
                     let submission = held.submission(&id);
                     beginning.into_iter().for_each(|answer| {

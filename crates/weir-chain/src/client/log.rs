@@ -62,8 +62,8 @@ impl Log {
 
     /// The next write, if there is one to begin.
     pub(super) fn begin(&mut self) -> Option<Write> {
-        if self.written_for.is_some() || self.gathered.is_empty() && !(self.anew && !self.waiting.is_empty())
-        {
+        let nothing = self.gathered.is_empty() && (!self.anew || self.waiting.is_empty());
+        if self.written_for.is_some() || nothing {
             return None;
         }
         self.written_for = Some(mem::take(&mut self.waiting));

@@ -307,14 +307,17 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
+    #[expect(clippy::option_option, reason = "the outer one is the damage, the inner one what was written")]
     fn optional(&mut self) -> Option<Option<Arc<str>>> {
         Some(if self.u8()? == 1 { Some(self.text()?.into()) } else { None })
     }
 
+    #[expect(clippy::option_option, reason = "the outer one is the damage, the inner one what was written")]
     fn number(&mut self) -> Option<Option<u64>> {
         Some(if self.u8()? == 1 { Some(self.u64()?) } else { None })
     }
 
+    #[expect(clippy::option_option, reason = "the outer one is the damage, the inner one what was written")]
     fn height(&mut self) -> Option<Option<Height>> {
         Some(self.number()?.map(Height))
     }

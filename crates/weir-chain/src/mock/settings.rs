@@ -13,7 +13,7 @@ pub struct MockChainSettings {
     pub nodes: usize,
     /// Time between blocks.
     pub block_time: Duration,
-    /// `Instant`: a block needs most nodes, and stays. `Depth`: every part of a divided network goes on, at most one block less than the depth, and
+    /// `Instant`: a block needs most nodes, and stays. `Depth`: every part of a divided network goes on, at most by the depth, and
     /// the longest branch wins. `Tag`: the same, with a depth of [`TAG_DEPTH`], and the chain tells what stays.
     pub finality: Finality,
     /// Whether transactions are told apart by number and hash, or have an effect each time.
@@ -24,7 +24,7 @@ pub struct MockChainSettings {
     pub faults: MockFaultSettings,
 }
 
-/// How deep a chain of finality `Tag` may re-organise itself, less one.
+/// Blocks that a chain of finality `Tag` may replace at most.
 pub const TAG_DEPTH: u64 = 4;
 
 /// What goes wrong, how often (in millionths of calls, or of blocks).
@@ -97,8 +97,8 @@ impl MockChainSettings {
     pub(super) fn loose_blocks(&self) -> u64 {
         match self.finality {
             Finality::AtOnce => 0,
-            Finality::Depth(depth) => depth.saturating_sub(1),
-            Finality::Tag => TAG_DEPTH - 1,
+            Finality::Depth(depth) => depth,
+            Finality::Tag => TAG_DEPTH,
         }
     }
 }

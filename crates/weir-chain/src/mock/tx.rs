@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::words::{Tx, TxId};
 
 /// A transaction of the mock: `sender/number/payload`, or any other bytes, which have neither sender nor number. A payload that begins with
-/// `bad` is refused, one that begins with `fail` is included and fails.
+/// `bad` is refused, one that begins with `fail` is included and
+/// fails, one that begins with `after 12 ` is refused by nodes that do not have block 12.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MockTx {
     /// The bytes.
@@ -52,6 +53,13 @@ impl MockTx {
 
     pub(super) fn is_bad(&self) -> bool {
         self.payload().starts_with(b"bad")
+    }
+
+    /// The height that a node needs before it takes it.
+    pub(super) fn after(&self) -> u64 {
+        let text = std::str::from_utf8(self.payload()).unwrap_or_default();
+        let height = text.strip_prefix("after ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        height.unwrap_or(0)
     }
 
     pub(super) fn fails(&self) -> bool {

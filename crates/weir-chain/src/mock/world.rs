@@ -134,7 +134,9 @@ impl World {
     pub(super) fn send(&mut self, node: usize, tx: Arc<MockTx>, after: Duration) -> u64 {
         let call = self.queued + 1;
         self.at(self.now.after(after), What::Arrives { node, tx: tx.clone(), call: Some(call) });
-        if self.settings.repeats == Repeats::Rejected && self.fault(self.settings.faults.duplicates_ppm) {
+        // A refusal says nothing of a second copy that comes when the chain is further: nobody's client could tell the truth.
+        let twice = self.settings.repeats == Repeats::Rejected && tx.after() == 0;
+        if twice && self.fault(self.settings.faults.duplicates_ppm) {
             let most = self.settings.block_time * 10;
             let later = after + self.random.time(most);
             self.at(self.now.after(later), What::Arrives { node, tx, call: None });
@@ -149,6 +151,10 @@ impl World {
     }
 
     /// The answer to a call: `None` within where nobody listened.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is whether there is a call, the inner one what it was told"
+    )]
     pub(super) fn answer(&mut self, call: u64) -> Option<Option<SendOutcome>> {
         self.answers.remove(&call)
     }
@@ -160,6 +166,10 @@ impl World {
         if tx.is_bad() {
             let log = "it is bad by design".into();
             return Some(SendOutcome::Rejected(Rejection { code: 3, codespace: "mock".into(), log }));
+        }
+        if self.tree.block(self.nodes[node].tip).height < tx.after() {
+            let log = "it is too early".into();
+            return Some(SendOutcome::Rejected(Rejection { code: 4, codespace: "mock".into(), log }));
         }
         let (full, compete) = (self.settings.faults.full_ppm, self.settings.faults.competitors_ppm);
         if self.fault(full) || self.nodes[node].mempool.len() >= self.settings.mempool_max {
@@ -369,8 +379,7 @@ impl World {
     fn heals(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.part = 0);
         let height = |part: &Part| self.tree.block(part.tip).height;
-        let best =
-            if self.parts.len() > 1 && height(&self.parts[1]) > height(&self.parts[0]) { 1 } else { 0 };
+        let best = usize::from(self.parts.len() > 1 && height(&self.parts[1]) > height(&self.parts[0]));
         let tip = self.parts[best].tip;
         self.parts = vec![Part { tip, alone: 0 }];
         self.whole_until = self.now.after(self.settings.block_time * 4);

@@ -173,12 +173,14 @@ impl fmt::Debug for Http {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, and seldom")]
 enum Failed {
     NotSent { request: Whole, why: hyper::Error },
     Error(NodeError),
 }
 
 /// How an exchange ended without an answer.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and seldom")]
 enum Broken {
     /// Nothing was written: the request may be sent elsewhere.
     NotSent {

@@ -115,11 +115,11 @@ pub fn encode(kind: Kind, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
     match payload.len() {
         short @ 0..=125 => out.push(0x80 | short as u8),
         medium @ 126..=0xffff => {
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7E);
             out.extend_from_slice(&(medium as u16).to_be_bytes());
         }
         long => {
-            out.push(0x80 | 127);
+            out.push(0x80 | 0x7F);
             out.extend_from_slice(&(long as u64).to_be_bytes());
         }
     }
@@ -135,8 +135,9 @@ mod tests {
 
     #[test]
     fn frames_of_servers() {
+        type Read<'a> = Result<Option<(Kind, bool, &'a [u8])>, FrameError>;
         #[track_caller]
-        fn check(bytes: &[u8], expect: Result<Option<(Kind, bool, &[u8])>, FrameError>) {
+        fn check(bytes: &[u8], expect: Read<'_>) {
             let read = decode(bytes, 300).map(|f| f.map(|f| (f.kind, f.last, f.payload)));
             assert_eq!(read, expect, "{bytes:x?}");
         }

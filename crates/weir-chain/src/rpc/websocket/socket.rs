@@ -169,6 +169,7 @@ impl Socket {
     }
 
     /// Takes a frame off what was read. `None` where there is no whole one, `Some(None)` where it ended no message.
+    #[expect(clippy::option_option, reason = "no frame, a frame that ends no message, a message")]
     fn take_frame(&mut self) -> Result<Option<Option<Bytes>>, NodeError> {
         let wrong = |name: &str, what: &dyn fmt::Display| {
             NodeError::unknown(NodeErrorKind::Protocol, format!("{name}: {what}"))

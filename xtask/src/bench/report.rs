@@ -130,7 +130,7 @@ impl Report {
 
     /// The same with other peers.
     pub(crate) fn begin_against(name: &'static str, against: &[&str], quick: bool, rounds: usize) -> Self {
-        let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+        let command = asked().join(" ");
         let versions = peers::present();
         let versions: Vec<_> = versions
             .iter()
@@ -175,7 +175,7 @@ impl Report {
         }
         let all = json!({
             "bench": self.name, "machine": machine(), "commit": workspace::commit(),
-            "command": std::env::args().skip(1).collect::<Vec<_>>(), "results": self.values, "bars": self.bars,
+            "command": asked(), "results": self.values, "bars": self.bars,
         });
         let all = serde_json::to_string_pretty(&all)? + "\n";
         if let Some(file) = json {
@@ -228,4 +228,18 @@ fn show_in_readme(results: &Path) -> Result<()> {
     );
     fs::write(&readme, new)?;
     Ok(())
+}
+
+/// What the run was asked for, but for the folder of this machine that it used.
+fn asked() -> Vec<String> {
+    let mut words = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(word) = args.next() {
+        if word == "--dir" {
+            args.next();
+        } else if !word.starts_with("--dir=") {
+            words.push(word);
+        }
+    }
+    words
 }
